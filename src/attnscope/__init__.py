@@ -1,0 +1,59 @@
+"""attnscope shows what a transformer's attention heads look at, and answers questions about it from Python.
+
+>>> from attnscope import capture, AttentionWidget                              # doctest: +SKIP
+>>> AttentionWidget(capture(model, tokenizer, "The cat sat because it was tired."))   # doctest: +SKIP
+
+Names are loaded when they are first used: importing attnscope imports neither torch nor transformers.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from attnscope import analysis as analysis
+    from attnscope import errors as errors
+    from attnscope.attention.capture import Attention as Attention
+    from attnscope.attention.capture import Capture as Capture
+    from attnscope.attention.given import from_attentions as from_attentions
+    from attnscope.attention.given import from_queries_keys as from_queries_keys
+    from attnscope.attention.storage import load as load
+    from attnscope.attention.tokens import Tokens as Tokens
+    from attnscope.errors import AttnscopeError as AttnscopeError
+    from attnscope.recording.capture import capture as capture
+    from attnscope.recording.recorder import record as record
+    from attnscope.widget.widget import AttentionWidget as AttentionWidget
+
+__version__ = version("attnscope")
+
+_HOMES = {
+    "Attention": "attnscope.attention.capture",
+    "AttentionWidget": "attnscope.widget.widget",
+    "AttnscopeError": "attnscope.errors",
+    "Capture": "attnscope.attention.capture",
+    "Tokens": "attnscope.attention.tokens",
+    "capture": "attnscope.recording.capture",
+    "from_attentions": "attnscope.attention.given",
+    "from_queries_keys": "attnscope.attention.given",
+    "load": "attnscope.attention.storage",
+    "record": "attnscope.recording.recorder",
+}
+_ROOMS = ("analysis", "errors")
+
+__all__ = [*_HOMES, *_ROOMS]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return import_module(f"attnscope.{name}")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'attnscope' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,385 @@
+"""A capture: what was recorded of one forward pass on one input, and how it is read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from attnscope.attention.compute import row_blocks
+from attnscope.attention.layers import Layer, QueriesKeys
+from attnscope.attention.tokens import Tokens
+from attnscope.errors import InputError, InputTypeError, NotFoundError, TooLargeError
+
+Positions = int | slice | Sequence[int] | np.ndarray | None
+"""Positions along the queries or keys: one, a slice, several, or None for all."""
+
+
+@dataclass(frozen=True, eq=False)
+class Attention:
+    """One kind of attention of a capture.
+
+    Parameters
+    ----------
+    kind
+        ``"self"``, ``"encoder"``, ``"decoder"``, ``"cross"``, ``"vision"`` …
+    stored
+        The layers that have attention, by their true layer number, in order.
+    queries, keys
+        Tokens that attend and tokens attended to; the same object where they are the same.
+    how
+        Per layer, the way it was captured: ``"interface"``, ``"given"`` …
+    check
+        Per layer, the self-check's figure: the largest difference between recomputed weights · values and the
+        layer's real output, relative to the largest output. Empty where nothing could be checked.
+    """
+
+    kind: str
+    stored: Mapping[int, Layer]
+    queries: Tokens
+    keys: Tokens
+    how: Mapping[int, str] = field(default_factory=dict)
+    check: Mapping[int, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.stored:
+            raise InputError(f"A capture needs at least one layer of {self.kind} attention, got none.")
+        for number, layer in self.stored.items():
+            if (layer.n_queries, layer.n_keys) != (len(self.queries), len(self.keys)):
+                raise InputError(
+                    f"Tokens and attention do not match: layer {number} has {layer.n_queries} queries and "
+                    f"{layer.n_keys} keys, but there are {_sides(self.queries, self.keys)}. "
+                    "Give one token per position, special tokens included; with cross-attention give key_tokens too."
+                )
+
+    def __repr__(self) -> str:
+        return f"Attention({self.kind}, {self.shape_text}, {_sides(self.queries, self.keys)})"
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """True numbers of the layers that have attention."""
+        return tuple(self.stored)
+
+    @property
+    def n_layers(self) -> int:
+        """Number of layers that have attention."""
+        return len(self.stored)
+
+    @property
+    def head_counts(self) -> tuple[int, ...]:
+        """Heads of each stored layer."""
+        return tuple(layer.n_heads for layer in self.stored.values())
+
+    @property
+    def n_heads(self) -> int:
+        """Heads per layer; the most of any layer where they differ."""
+        return max(self.head_counts)
+
+    @property
+    def shape_text(self) -> str:
+        """Layers × heads in words: ``6 × 12 heads``."""
+        ragged = "up to " if len(set(self.head_counts)) > 1 else ""
+        return f"{self.n_layers} × {ragged}{self.n_heads} heads"
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes the layers take; masks that layers share count once."""
+        masks = {id(layer.mask): layer.mask for layer in self.stored.values()}
+        return sum(layer.nbytes for layer in self.stored.values()) + sum(
+            mask.nbytes for mask in masks.values()
+        )
+
+    @property
+    def is_causal(self) -> bool:
+        """Whether no layer lets a query see a later key."""
+        return all(layer.mask.is_causal for layer in self.stored.values())
+
+    @property
+    def has_scores(self) -> bool:
+        """Whether every layer kept its queries and keys, so that scores can be computed."""
+        return all(isinstance(layer, QueriesKeys) for layer in self.stored.values())
+
+    def layer(self, number: int) -> Layer:
+        """Look up a layer by its true number.
+
+        Raises
+        ------
+        NotFoundError
+            With the layers there are.
+        """
+        if isinstance(number, bool) or not isinstance(number, int | np.integer):
+            raise InputTypeError(f"A layer is a number, got {type(number).__name__} {number!r}.")
+        if number not in self.stored:
+            raise NotFoundError(
+                f"There is no {self.kind} attention in layer {number}: {_count_text('layer', self.layers)}."
+            )
+        return self.stored[int(number)]
+
+    def head(self, layer: int, head: int) -> int:
+        """Check a head's number.
+
+        Raises
+        ------
+        NotFoundError
+            With the heads there are.
+        """
+        if isinstance(head, bool) or not isinstance(head, int | np.integer):
+            raise InputTypeError(f"A head is a number, got {type(head).__name__} {head!r}.")
+        n_heads = self.layer(layer).n_heads
+        if not 0 <= head < n_heads:
+            raise NotFoundError(
+                f"There is no head {head} in layer {layer}: {_count_text('head', range(n_heads))}."
+            )
+        return int(head)
+
+    def weights(
+        self, layer: int, head: int | None = None, *, queries: Positions = None, keys: Positions = None
+    ) -> np.ndarray:
+        """Attention weights; see :meth:`Capture.weights`."""
+        return self._read("weight_rows", layer, head, queries, keys)
+
+    def scores(
+        self, layer: int, head: int | None = None, *, queries: Positions = None, keys: Positions = None
+    ) -> np.ndarray:
+        """Attention scores; see :meth:`Capture.scores`."""
+        return self._read("score_rows", layer, head, queries, keys)
+
+    def overview(self, layer: int, head: int, size: int = 512) -> np.ndarray:
+        """Coarse picture of one head; see :meth:`Capture.overview`."""
+        if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1:
+            raise InputError(f"The size of an overview is a positive number of cells, got {size!r}.")
+        return self.layer(layer).overview(self.head(layer, head), int(size))
+
+    def _read(
+        self, rows_of: str, layer: int, head: int | None, queries: Positions, keys: Positions
+    ) -> np.ndarray:
+        source = self.layer(layer)
+        heads = range(source.n_heads) if head is None else [self.head(layer, head)]
+        rows, one_row = _positions(queries, source.n_queries, "query")
+        columns, one_column = _positions(keys, source.n_keys, "key")
+        _require_memory(4 * len(heads) * len(rows) * len(columns))
+        result = np.empty((len(heads), len(rows), len(columns)), np.float32)
+        for h, number in enumerate(heads):
+            for block in row_blocks(len(rows), source.n_keys):
+                result[h, block] = getattr(source, rows_of)(number, rows[block])[:, columns]
+        axes = (
+            0 if head is not None else slice(None),
+            0 if one_row else slice(None),
+            0 if one_column else slice(None),
+        )
+        return result[axes]
+
+
+@dataclass(frozen=True, eq=False)
+class Capture:
+    """What was recorded of one forward pass on one input.
+
+    Weights and scores are computed from the recorded queries and keys when they are asked for, in float32. Layers
+    are named by their true numbers, heads and positions count from zero; rows are queries, columns are keys.
+
+    Parameters
+    ----------
+    attention
+        The kinds of attention by name; the first is the one methods take by default.
+    model_name
+        Name of the model, for titles.
+    """
+
+    attention: Mapping[str, Attention]
+    model_name: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.attention:
+            raise InputError("A capture needs at least one kind of attention, got none.")
+
+    def __getitem__(self, kind: str) -> Attention:
+        return self._kind(kind)
+
+    def __repr__(self) -> str:
+        parts = "; ".join(
+            f"{a.kind}: {a.shape_text}, {_sides(a.queries, a.keys)}" for a in self.attention.values()
+        )
+        name = f"{self.model_name}, " if self.model_name else ""
+        return f"Capture({name}{parts}, {self.nbytes / 1e6:.1f} MB)"
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Names of the kinds of attention, the default first."""
+        return tuple(self.attention)
+
+    @property
+    def tokens(self) -> list[str]:
+        """Tokens that attend, as readable strings."""
+        return list(self._kind(None).queries)
+
+    @property
+    def key_tokens(self) -> list[str]:
+        """Tokens attended to, as readable strings."""
+        return list(self._kind(None).keys)
+
+    @property
+    def n_layers(self) -> int:
+        """Number of layers that have attention of the default kind."""
+        return self._kind(None).n_layers
+
+    @property
+    def n_heads(self) -> int:
+        """Heads per layer of the default kind; the most of any layer where they differ."""
+        return self._kind(None).n_heads
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of everything recorded."""
+        return sum(attention.nbytes for attention in self.attention.values())
+
+    def weights(
+        self,
+        layer: int,
+        head: int | None = None,
+        *,
+        queries: Positions = None,
+        keys: Positions = None,
+        kind: str | None = None,
+    ) -> np.ndarray:
+        """Attention weights, after softmax.
+
+        Parameters
+        ----------
+        layer
+            True layer number.
+        head
+            Head number; None for all heads of the layer.
+        queries, keys
+            A slice, a position, or several positions; negative positions count from the end. One position drops
+            its axis, as in numpy.
+        kind
+            Kind of attention; None for the first.
+
+        Returns
+        -------
+        numpy.ndarray
+            float32 [heads, queries, keys], or [queries, keys] with a head. Rows sum to 1, except where the model
+            has learned sinks or a query sees no key (then 0). Masked cells are 0.
+
+        Raises
+        ------
+        NotFoundError
+            For a kind, layer, head or position that is not there.
+        TooLargeError
+            When the answer would not fit in memory.
+        """
+        return self._kind(kind).weights(layer, head, queries=queries, keys=keys)
+
+    def scores(
+        self,
+        layer: int,
+        head: int | None = None,
+        *,
+        queries: Positions = None,
+        keys: Positions = None,
+        kind: str | None = None,
+    ) -> np.ndarray:
+        """Attention scores, before softmax: queries · keys × scale, soft-capped, with bias; masked entries -inf.
+
+        Takes and gives the same shapes as :meth:`weights`; refused where only weights are known.
+        """
+        return self._kind(kind).scores(layer, head, queries=queries, keys=keys)
+
+    def overview(self, layer: int, head: int, size: int = 512, *, kind: str | None = None) -> np.ndarray:
+        """Coarse picture of one head: the largest weight of each cell, without holding queries × keys.
+
+        Parameters
+        ----------
+        layer, head, kind
+            As in :meth:`weights`.
+        size
+            Most cells along either side.
+
+        Returns
+        -------
+        numpy.ndarray
+            float32 [≤ size, ≤ size]; a cell spans ``ceil(n / size)`` tokens, the last may span fewer.
+        """
+        return self._kind(kind).overview(layer, head, size)
+
+    def tokens_of(self, kind: str | None = None) -> tuple[Tokens, Tokens]:
+        """Tokens of the queries and of the keys of one kind."""
+        attention = self._kind(kind)
+        return attention.queries, attention.keys
+
+    def find(self, token: str, occurrence: int = 0, *, side: str = "query", kind: str | None = None) -> int:
+        """Position of a token or word; see :meth:`Tokens.find`.
+
+        Parameters
+        ----------
+        token, occurrence
+            What to find, and which of several.
+        side
+            ``"query"`` or ``"key"``.
+        kind
+            Kind of attention; None for the first.
+        """
+        if side not in ("query", "key"):
+            raise InputError(f"side is 'query' or 'key', got {side!r}.")
+        return self.tokens_of(kind)[side == "key"].find(token, occurrence)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the capture to one safetensors file; see :func:`attnscope.load`."""
+        from attnscope.attention.storage import save
+
+        save(self, path)
+
+    def _kind(self, kind: str | None) -> Attention:
+        if kind is None:
+            return next(iter(self.attention.values()))
+        if kind not in self.attention:
+            raise NotFoundError(
+                f"There is no {kind!r} attention in this capture; it has {', '.join(map(repr, self.kinds))}."
+            )
+        return self.attention[kind]
+
+
+def _sides(queries: Tokens, keys: Tokens) -> str:
+    if queries is keys or len(queries) == len(keys):
+        return f"{len(queries)} tokens"
+    return f"{len(queries)} query tokens and {len(keys)} key tokens"
+
+
+def _count_text(name: str, numbers: Sequence[int]) -> str:
+    """Say which numbers there are, shortly: ``the layers are 0 to 5``."""
+    if len(numbers) == 1:
+        return f"the only {name} is {numbers[0]}"
+    if list(numbers) == list(range(numbers[0], numbers[-1] + 1)):
+        return f"the {name}s are {numbers[0]} to {numbers[-1]}"
+    return f"the {name}s with attention are {', '.join(map(str, numbers))}"
+
+
+def _positions(wanted: Positions, n: int, side: str) -> tuple[np.ndarray, bool]:
+    """Resolve positions to an int array, and say whether it was a single one."""
+    if wanted is None:
+        return np.arange(n), False
+    if isinstance(wanted, slice):
+        return np.arange(n)[wanted], False
+    chosen = np.asarray(wanted)
+    if chosen.size == 0:
+        return np.zeros(0, np.int64), False
+    if chosen.ndim > 1 or chosen.dtype.kind not in "iu":
+        raise InputTypeError(f"{side} positions are an int, a slice or a sequence of ints, got {wanted!r}.")
+    outside = chosen[(chosen < -n) | (chosen >= n)]
+    if outside.size:
+        raise NotFoundError(f"There is no {side} position {outside.flat[0]}: the positions are 0 to {n - 1}.")
+    return np.atleast_1d(chosen) % n, chosen.ndim == 0
+
+
+def _require_memory(nbytes: int) -> None:
+    """Refuse an answer that would take more memory than is free, where the system says how much that is."""
+    if nbytes < 1 << 28 or not hasattr(os, "sysconf") or "SC_AVPHYS_PAGES" not in os.sysconf_names:
+        return
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if nbytes > free:
+        raise TooLargeError(
+            f"These weights would take {nbytes / 1e9:.1f} GB and {free / 1e9:.1f} GB are free. "
+            "Ask for one head, for some queries (queries=slice(0, 512)), or for overview(layer, head)."
+        )

@@ -1,0 +1,110 @@
+"""Queries and keys to scores to weights, by rows and blocks, in the arrays' own library.
+
+The formula is that of scaled dot-product attention (Vaswani et al. 2017, "Attention Is All You Need", eq. 1) with what
+later models add to it::
+
+    scores  = queries · keysᵀ · scale
+    scores  = softcap · tanh(scores / softcap)          where the model caps its scores
+    scores  = scores + bias, and -inf where masked
+    weights = exp(scores) / (Σ_keys exp(scores) + exp(sink))    the sink only where the model has learned one
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from array_api_compat import array_namespace
+
+from attnscope.attention.arrays import Array, float32_like, moved_like, to_float32
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from attnscope.attention.layers import QueriesKeys
+
+BLOCK_CELLS = 1 << 22
+"""Most score cells held at once while going through a head's rows: 16 MiB of float32."""
+
+
+def row_blocks(n_queries: int, n_keys: int) -> Iterator[slice]:
+    """Split the rows so that each block has at most ``BLOCK_CELLS`` cells."""
+    rows = max(1, BLOCK_CELLS // max(n_keys, 1))
+    for first in range(0, n_queries, rows):
+        yield slice(first, min(first + rows, n_queries))
+
+
+def score_rows(layer: QueriesKeys, head: int, queries: slice | np.ndarray) -> Array:
+    """Scores of some queries against every key: float32 [queries, keys], masked cells ``-inf``."""
+    keys = float32_like(layer.keys[head // layer.group_size])
+    rows = float32_like(layer.queries[head][queries])
+    xp = array_namespace(rows)
+    scores = (rows * layer.scale) @ keys.T
+    if layer.softcap is not None:
+        scores = layer.softcap * xp.tanh(scores / layer.softcap)
+    if layer.bias is not None:
+        scores = scores + float32_like(layer.bias[head if layer.bias.shape[0] > 1 else 0][queries])
+    if not layer.mask.is_full:
+        allowed = moved_like(layer.mask.allowed(queries), scores)
+        scores = xp.where(allowed, scores, xp.asarray(-np.inf, dtype=scores.dtype, device=scores.device))
+    return scores
+
+
+def normalizer(layer: QueriesKeys, head: int, scores: Array) -> Array:
+    """Logarithm of each row's softmax denominator: float32 [queries], ``+inf`` where a row sees no key."""
+    xp = array_namespace(scores)
+    peak = xp.max(scores, axis=1)
+    if layer.sinks is not None:
+        sink = float32_like(layer.sinks[head])
+        peak = xp.maximum(peak, sink)
+    blind = peak == -np.inf
+    peak = xp.where(blind, xp.zeros_like(peak), peak)
+    total = xp.sum(xp.exp(scores - peak[:, None]), axis=1)
+    if layer.sinks is not None:
+        total = total + xp.exp(sink - peak)
+    return xp.where(
+        blind, xp.full_like(peak, np.inf), peak + xp.log(xp.where(blind, xp.ones_like(total), total))
+    )
+
+
+def weight_rows(layer: QueriesKeys, head: int, queries: slice | np.ndarray) -> Array:
+    """Weights of some queries over every key: float32 [queries, keys]; a row that sees no key is zero."""
+    scores = score_rows(layer, head, queries)
+    xp = array_namespace(scores)
+    return xp.exp(scores - normalizer(layer, head, scores)[:, None])
+
+
+def pooled_weights(layer: QueriesKeys, head: int, size: int) -> np.ndarray:
+    """Largest weight in each cell of a coarse grid, never holding queries × keys.
+
+    Softmax keeps the order inside a row, so the scores are pooled over keys first and only their maxima go through
+    the exponential.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 [≤ size, ≤ size]; every cell spans ``ceil(n / size)`` tokens, the last may span fewer.
+    """
+    tall, wide = cell_span(layer.n_queries, size), cell_span(layer.n_keys, size)
+    pooled = np.zeros((-(-layer.n_queries // tall), -(-layer.n_keys // wide)), np.float32)
+    for rows in row_blocks(layer.n_queries, layer.n_keys):
+        scores = score_rows(layer, head, rows)
+        xp = array_namespace(scores)
+        peaks = xp.exp(_pool_keys(scores, wide) - normalizer(layer, head, scores)[:, None])
+        np.maximum.at(pooled, np.arange(rows.start, rows.stop) // tall, to_float32(peaks))
+    return pooled
+
+
+def _pool_keys(scores: Array, wide: int) -> Array:
+    xp = array_namespace(scores)
+    n_rows, n_keys = scores.shape
+    whole = n_keys // wide * wide
+    parts = [xp.max(xp.reshape(scores[:, :whole], (n_rows, whole // wide, wide)), axis=2)]
+    if whole < n_keys:
+        parts.append(xp.max(scores[:, whole:], axis=1)[:, None])
+    return xp.concat(parts, axis=1)
+
+
+def cell_span(n_tokens: int, size: int) -> int:
+    """Tokens per cell of an overview at most ``size`` cells long."""
+    return max(1, -(-n_tokens // size))

@@ -1,0 +1,189 @@
+"""Captures from attention that was computed elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from attnscope.attention.arrays import Array, is_torch, to_float32
+from attnscope.attention.capture import Attention, Capture
+from attnscope.attention.layers import Layer, QueriesKeys, StoredWeights
+from attnscope.attention.mask import Mask
+from attnscope.attention.tokens import Tokens
+from attnscope.errors import InputError, InputTypeError
+
+TokenTexts = Iterable[str] | Tokens
+"""Tokens as strings, or already read."""
+
+
+def from_attentions(
+    attentions: Any, tokens: TokenTexts, *, key_tokens: TokenTexts | None = None, kind: str = "self"
+) -> Capture:
+    """Make a capture of weights that were computed elsewhere.
+
+    Parameters
+    ----------
+    attentions
+        One array per layer, [heads, queries, keys] or [1, heads, queries, keys], of numpy, torch (any float dtype),
+        or anything numpy can read; None for a layer without attention. Or a transformers output object, whose
+        ``attentions`` are taken. Rows are queries; layers may differ in their number of heads.
+    tokens
+        One string per query.
+    key_tokens
+        One string per key, where they are other tokens than the queries.
+    kind
+        What to call this attention.
+
+    Raises
+    ------
+    InputError
+        For empty attentions, wrong shapes, several inputs at once, weights outside 0 to 1, or NaN.
+    """
+    queries = Tokens.of(tokens)
+    keys = queries if key_tokens is None else Tokens.of(key_tokens)
+    layers = {
+        number: _one_input(array, number)
+        for number, array in enumerate(_layer_arrays(attentions))
+        if array is not None
+    }
+    if not layers:
+        raise InputError(
+            "There is no layer with attention: every entry of attentions is None. Give at least one array."
+        )
+    mask = _visible(list(layers.values()))
+    stored: dict[int, Layer] = {number: StoredWeights(weights, mask) for number, weights in layers.items()}
+    return Capture({kind: Attention(kind, stored, queries, keys, how=dict.fromkeys(stored, "given"))})
+
+
+def from_queries_keys(
+    queries: Sequence[Array],
+    keys: Sequence[Array],
+    tokens: TokenTexts,
+    *,
+    key_tokens: TokenTexts | None = None,
+    causal: bool = False,
+    scale: float | None = None,
+    mask: Array | None = None,
+    values: Sequence[Array] | None = None,
+    kind: str = "self",
+) -> Capture:
+    """Make a capture of queries and keys that were computed elsewhere.
+
+    Parameters
+    ----------
+    queries
+        One array per layer, [heads, queries, width] or [1, heads, queries, width], after rotary positions.
+    keys, values
+        Likewise, [key heads, keys, width]; with grouped heads the number of heads is a multiple of theirs.
+    tokens, key_tokens, kind
+        As in :func:`from_attentions`.
+    causal
+        Whether each query sees only the keys up to its own position.
+    scale
+        What dot products are multiplied by; None for 1 / √width.
+    mask
+        bool [queries, keys], True where the key is visible; joins ``causal``.
+    """
+    names, key_names = Tokens.of(tokens), None if key_tokens is None else Tokens.of(key_tokens)
+    if len(queries) != len(keys) or (values is not None and len(values) != len(keys)):
+        raise InputError(
+            f"Give queries, keys and values for the same layers: got {len(queries)} layers of queries, {len(keys)} of "
+            f"keys{'' if values is None else f' and {len(values)} of values'}."
+        )
+    stored: dict[int, Layer] = {}
+    for number, (q, k) in enumerate(zip(queries, keys, strict=True)):
+        q, k = _without_batch(q, number), _without_batch(k, number)  # noqa: PLW2901
+        v = None if values is None else _without_batch(values[number], number)
+        visible = Mask.causal(q.shape[1], k.shape[1]) if causal else Mask.full(q.shape[1], k.shape[1])
+        if mask is not None:
+            given = np.asarray(mask.detach().cpu() if is_torch(mask) else mask)
+            if given.dtype != bool or given.shape != (q.shape[1], k.shape[1]):
+                raise InputError(
+                    f"A mask is bool [queries, keys] = {(q.shape[1], k.shape[1])}, True where the key is visible; "
+                    f"got {given.dtype} {given.shape}."
+                )
+            visible = Mask.of(given & visible.allowed(slice(None)))
+        stored[number] = QueriesKeys(
+            q, k, float(q.shape[2] ** -0.5 if scale is None else scale), visible, values=v
+        )
+    attention = Attention(kind, stored, names, key_names or names, how=dict.fromkeys(stored, "given"))
+    return Capture({kind: attention})
+
+
+def _layer_arrays(attentions: Any) -> Sequence[Array | None]:
+    """Take the per-layer arrays out of whatever holds them."""
+    if hasattr(attentions, "attentions") or hasattr(attentions, "encoder_attentions"):
+        found = getattr(attentions, "attentions", None)
+        if not found:
+            raise InputError(
+                f"This {type(attentions).__name__} has no attention weights. The model ran on a fast path that does not "
+                "return them (sdpa). Use attnscope.capture(model, tokenizer, text), which needs no reload, or load the "
+                'model with attn_implementation="eager" and call it with output_attentions=True.'
+            )
+        attentions = found
+    if isinstance(attentions, dict | str) or not isinstance(attentions, Iterable):
+        raise InputTypeError(
+            f"Expected one array per layer or a transformers output object, got {type(attentions).__name__}."
+        )
+    layers: Sequence[Array | None] = list(attentions)
+    if not layers:
+        raise InputError(
+            "attentions is empty. A model on its fast path (sdpa) returns an empty tuple: use attnscope.capture(), or "
+            'load the model with attn_implementation="eager" and call it with output_attentions=True.'
+        )
+    return layers
+
+
+def _without_batch(array: Array, number: int) -> Array:
+    """Drop a batch axis of one, and refuse several inputs at once."""
+    shape = tuple(getattr(array, "shape", ()))
+    if not shape:
+        array = to_float32(array)
+        shape = array.shape
+    if len(shape) == 4 and shape[0] == 1:
+        return array[0]
+    if len(shape) == 4:
+        raise InputError(
+            f"Layer {number} holds {shape[0]} inputs at once (shape {shape}); a capture is of one input. "
+            "Select one: [a[i:i+1] for a in attentions]."
+        )
+    if len(shape) != 3:
+        raise InputError(
+            f"Layer {number} has shape {shape}; expected [heads, tokens, …] or [1, heads, tokens, …]."
+        )
+    return array
+
+
+def _one_input(array: Array, number: int) -> np.ndarray:
+    weights = to_float32(_without_batch(array, number))
+    if weights.size == 0:
+        raise InputError(
+            f"Layer {number} is empty: shape {weights.shape}. Give at least one head and one token."
+        )
+    if not np.isfinite(weights).all():
+        raise InputError(
+            f"Layer {number} holds NaN or infinity; weights are between 0 and 1. "
+            "A row that sees no key often comes out as NaN: set it to 0, or drop the padding."
+        )
+    if weights.min() < -1e-3 or weights.max() > 1 + 1e-2:
+        raise InputError(
+            f"Layer {number} has values from {weights.min():.3g} to {weights.max():.3g}; weights are between 0 and 1. "
+            "If these are scores, take their softmax over the last axis first."
+        )
+    return weights
+
+
+def _visible(layers: list[np.ndarray]) -> Mask:
+    """Guess the mask weights were made with: causal if no query of any head looks ahead."""
+    shapes = {weights.shape[1:] for weights in layers}
+    if len(shapes) > 1:
+        raise InputError(
+            f"Layers differ in their numbers of queries and keys: {sorted(shapes)}. "
+            "Give layers of one kind of attention; make one capture per kind."
+        )
+    n_queries, n_keys = shapes.pop()
+    if n_queries == n_keys > 1 and not any(np.triu(weights, 1).any() for weights in layers):
+        return Mask.causal(n_queries, n_keys)
+    return Mask.full(n_queries, n_keys)

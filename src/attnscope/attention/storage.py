@@ -1,0 +1,219 @@
+"""Captures on disk: one safetensors file, arrays by name and a JSON header, nothing executable.
+
+The metadata of the file holds one entry, ``attnscope``, with::
+
+    { version, model, kinds: [ { kind, queries: tokens, keys: tokens | null,
+                                 layers: [ { layer, form, how, check, mask, scale, softcap } ] } ] }
+
+Arrays are named ``kind.layer.queries`` and so on, masks ``mask.number.start``; layers that share a mask share its number.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+
+from attnscope.attention.arrays import Array, is_torch
+from attnscope.attention.capture import Attention, Capture
+from attnscope.attention.layers import Layer, QueriesKeys, StoredWeights
+from attnscope.attention.mask import Mask
+from attnscope.attention.tokens import Tokens
+from attnscope.errors import AttnscopeError, FileError
+
+VERSION = 1
+_OPTIONAL = ("bias", "sinks", "values")
+_TOKEN_FIELDS = {
+    "special": bool,
+    "words": np.int32,
+    "segments": np.int32,
+    "ids": np.int64,
+    "offsets": np.int32,
+}
+
+
+def save(capture: Capture, path: str | os.PathLike[str]) -> None:
+    """Write a capture to one file, whole or not at all.
+
+    Parameters
+    ----------
+    capture
+        The capture.
+    path
+        Where to; an existing file is replaced once the new one is complete.
+    """
+    arrays: dict[str, Array] = {}
+    masks: dict[int, int] = {}
+    kinds = [_describe(attention, arrays, masks) for attention in capture.attention.values()]
+    header = {"version": VERSION, "model": capture.model_name, "kinds": kinds}
+    _write(arrays, {"attnscope": json.dumps(header)}, Path(path))
+
+
+def load(path: str | os.PathLike[str]) -> Capture:
+    """Read a capture that was written by :meth:`Capture.save`.
+
+    Arrays are mapped, not read, where torch is installed: pages come from disk when they are looked at.
+
+    Raises
+    ------
+    FileError
+        When the file is damaged, cut short, of another kind, or written by a newer version.
+    FileNotFoundError
+        When there is no such file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"There is no file {str(path)!r}. Captures are written by capture.save(path)."
+        )
+    try:
+        with safe_open(path, framework="pt" if find_spec("torch") else "np") as file:
+            header = json.loads((file.metadata() or {}).get("attnscope", "null"))
+            if header is None:
+                raise FileError(f"{path.name} is a safetensors file, but not a capture of attnscope.")
+            if header.get("version") != VERSION:
+                raise FileError(
+                    f"{path.name} has format version {header.get('version')!r}; this attnscope reads version {VERSION}. "
+                    "Upgrade attnscope to read it."
+                )
+            return _rebuild(header, file)
+    except AttnscopeError as error:
+        if isinstance(error, FileError):
+            raise
+        raise FileError(f"{path.name} is damaged: {error}") from error
+    except SafetensorError as error:
+        raise FileError(
+            f"{path.name} is damaged or cut short ({error}). Save the capture again, or copy the file again."
+        ) from error
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError) as error:
+        raise FileError(f"{path.name} is damaged: its header does not fit its arrays ({error!r}).") from error
+
+
+def _write(arrays: dict[str, Array], metadata: dict[str, str], path: Path) -> None:
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    try:
+        if any(is_torch(array) for array in arrays.values()):
+            import torch
+            from safetensors.torch import save_file as save_torch
+
+            save_torch(
+                {
+                    key: torch.as_tensor(array).detach().cpu().contiguous().clone()
+                    for key, array in arrays.items()
+                },
+                name,
+                metadata,
+            )
+        else:
+            from safetensors.numpy import save_file as save_numpy
+
+            save_numpy({key: np.ascontiguousarray(array) for key, array in arrays.items()}, name, metadata)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _describe(attention: Attention, arrays: dict[str, Array], masks: dict[int, int]) -> dict[str, Any]:
+    layers = []
+    for number, layer in attention.stored.items():
+        if id(layer.mask) not in masks:
+            masks[id(layer.mask)] = len(masks)
+            _put_mask(layer.mask, masks[id(layer.mask)], arrays)
+        entry: dict[str, Any] = {
+            "layer": number,
+            "how": attention.how.get(number),
+            "check": attention.check.get(number),
+            "mask": masks[id(layer.mask)],
+        }
+        name = f"{attention.kind}.{number}"
+        if isinstance(layer, QueriesKeys):
+            entry |= {"form": "queries_keys", "scale": layer.scale, "softcap": layer.softcap}
+            parts = {"queries": layer.queries, "keys": layer.keys} | {
+                key: getattr(layer, key) for key in _OPTIONAL
+            }
+        elif isinstance(layer, StoredWeights):
+            entry |= {"form": "weights"}
+            parts = {"weights": layer.weights}
+        else:
+            raise TypeError(f"unknown kind of layer {type(layer).__name__}")
+        arrays.update({f"{name}.{key}": array for key, array in parts.items() if array is not None})
+        layers.append(entry)
+    same = attention.keys is attention.queries
+    return {
+        "kind": attention.kind,
+        "queries": _describe_tokens(attention.queries),
+        "keys": None if same else _describe_tokens(attention.keys),
+        "layers": layers,
+    }
+
+
+def _describe_tokens(tokens: Tokens) -> dict[str, Any]:
+    fields = {name: getattr(tokens, name) for name in _TOKEN_FIELDS}
+    return {"text": list(tokens.text)} | {
+        name: None if values is None else np.asarray(values).astype(int).tolist()
+        for name, values in fields.items()
+    }
+
+
+def _put_mask(mask: Mask, number: int, arrays: dict[str, Array]) -> None:
+    arrays[f"mask.{number}.start"], arrays[f"mask.{number}.stop"] = mask.start, mask.stop
+    if mask.bits is not None:
+        arrays[f"mask.{number}.bits"] = mask.bits
+
+
+def _rebuild(header: dict[str, Any], file: Any) -> Capture:
+    names = set(file.keys())
+    masks: dict[tuple[int, int], Mask] = {}
+    kinds: dict[str, Attention] = {}
+    for entry in header["kinds"]:
+        queries = _rebuild_tokens(entry["queries"])
+        keys = queries if entry["keys"] is None else _rebuild_tokens(entry["keys"])
+        stored: dict[int, Layer] = {}
+        for described in entry["layers"]:
+            number, name = int(described["layer"]), f"{entry['kind']}.{described['layer']}"
+            chosen = (int(described["mask"]), len(keys))
+            if chosen not in masks:
+                masks[chosen] = _get_mask(file, *chosen, names)
+            if described["form"] == "weights":
+                stored[number] = StoredWeights(file.get_tensor(f"{name}.weights"), masks[chosen])
+                continue
+            if described["form"] != "queries_keys":
+                raise FileError(f"unknown form {described['form']!r} of layer {number}")
+            extra = {key: file.get_tensor(f"{name}.{key}") for key in _OPTIONAL if f"{name}.{key}" in names}
+            softcap = None if described["softcap"] is None else float(described["softcap"])
+            stored[number] = QueriesKeys(
+                file.get_tensor(f"{name}.queries"),
+                file.get_tensor(f"{name}.keys"),
+                float(described["scale"]),
+                masks[chosen],
+                softcap=softcap,
+                **extra,
+            )
+        how = {int(d["layer"]): str(d["how"]) for d in entry["layers"] if d["how"] is not None}
+        check = {int(d["layer"]): float(d["check"]) for d in entry["layers"] if d["check"] is not None}
+        kinds[str(entry["kind"])] = Attention(str(entry["kind"]), stored, queries, keys, how, check)
+    return Capture(kinds, str(header["model"]))
+
+
+def _rebuild_tokens(entry: dict[str, Any]) -> Tokens:
+    text = tuple(str(token) for token in entry["text"])
+    fields = {
+        name: None if entry[name] is None else np.array(entry[name], dtype)
+        for name, dtype in _TOKEN_FIELDS.items()
+    }
+    return Tokens(text, **fields)
+
+
+def _get_mask(file: Any, number: int, n_keys: int, names: set[str]) -> Mask:
+    def read(part: str) -> np.ndarray:
+        return np.asarray(file.get_tensor(f"mask.{number}.{part}"))
+
+    return Mask(read("start"), read("stop"), n_keys, read("bits") if f"mask.{number}.bits" in names else None)

@@ -1,0 +1,41 @@
+"""The errors attnscope raises; each says what was wrong, what was expected and what to do."""
+
+
+class AttnscopeError(Exception):
+    """Base of every error attnscope raises on purpose."""
+
+
+class InputError(AttnscopeError, ValueError):
+    """What was handed in has a wrong value, shape or length."""
+
+
+class InputTypeError(AttnscopeError, TypeError):
+    """What was handed in is of a kind attnscope cannot use."""
+
+
+class NotFoundError(AttnscopeError, IndexError):
+    """There is no such layer, head, token, position or kind of attention."""
+
+
+class ModelError(AttnscopeError, ValueError):
+    """The model cannot be captured; the message gives the reason and the remedy."""
+
+
+class NoAttentionError(ModelError):
+    """The model ran, but nothing in it computes attention that can be captured."""
+
+
+class UnverifiedError(ModelError):
+    """The recomputed attention does not reproduce the model's own output."""
+
+
+class FileError(AttnscopeError, ValueError):
+    """A file is damaged, of another kind, or written by a newer version."""
+
+
+class TooLargeError(AttnscopeError, MemoryError):
+    """The answer would not fit in memory; the message says what to call instead."""
+
+
+class MissingPackageError(AttnscopeError, ImportError):
+    """An optional package is needed; the message gives the install command."""

@@ -1,0 +1,1 @@
+"""A model in, a capture out: the only room that imports transformers."""

@@ -1,0 +1,172 @@
+"""capture(): a model and a text in, a capture out."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import torch
+
+from attnscope.attention.capture import Capture
+from attnscope.errors import InputError, InputTypeError
+from attnscope.recording import models
+from attnscope.recording.encode import encode, given_inputs, text_tokenizer
+from attnscope.recording.recorder import record
+
+BATCH = 8
+"""Texts that run through the model at once."""
+
+
+def capture(
+    model: Any,
+    tokenizer: Any,
+    text: str | Sequence[str] | Mapping[str, Any],
+    text_pair: str | Sequence[str] | None = None,
+    *,
+    target: str | None = None,
+    layers: Iterable[int] | None = None,
+    values: bool = False,
+    progress: bool | None = None,
+) -> Capture | list[Capture]:
+    """Capture the attention of a model on a text.
+
+    The model runs once, as it was loaded and on its own attention implementation; queries and keys are kept, and
+    weights are computed from them when they are looked at. The model is left exactly as it was, also after an error.
+
+    Parameters
+    ----------
+    model
+        A transformers model with its weights, in eval mode.
+    tokenizer
+        Its tokenizer or processor; may be None when ``text`` is already encoded.
+    text
+        A text; several texts, for one capture of each; or encoded inputs, a mapping of tensors with ``input_ids``.
+    text_pair
+        The second text of a sentence pair, or one per text.
+    target
+        Decoder text of an encoder–decoder model.
+    layers
+        Numbers of the layers to record; None for all.
+    values
+        Whether to keep the value vectors, which value-weighted measures need.
+    progress
+        Whether to show a progress bar over several texts.
+
+    Returns
+    -------
+    Capture or list of Capture
+        A list where several texts were given. Recomputed weights equal the model's own eager weights (float32: to
+        1e-5); a self-check against the model's real output runs on every layer.
+
+    Raises
+    ------
+    InputError
+        For an empty text, or one longer than the model takes.
+    InputTypeError
+        For a model, tokenizer or text of a kind that cannot be used.
+    ModelError
+        When the model cannot be captured, with the reason and the remedy.
+    """
+    models.require_recordable(model)
+    if target is not None:
+        raise InputError(
+            f"target is the decoder's text of an encoder–decoder, and {type(model).__name__} is none. Leave it out."
+        )
+    tokenizer = text_tokenizer(tokenizer)
+    chosen = None if layers is None else list(layers)
+    if isinstance(text, Mapping):
+        if text_pair is not None:
+            raise InputError(
+                "text is already encoded, so text_pair cannot be joined to it. Encode both together."
+            )
+        found = _run_inputs(model, tokenizer, given_inputs(text), chosen, values)
+        return found if len(found) > 1 else found[0]
+    texts, pairs = _texts(text, text_pair)
+    if tokenizer is None:
+        raise InputTypeError(
+            "A text needs a tokenizer: capture(model, tokenizer, text). Only encoded inputs go without."
+        )
+    found = []
+    for batch in _progress(_batches(tokenizer, texts, pairs), len(texts), progress):
+        found += _run_texts(model, tokenizer, *batch, chosen, values)
+    return found[0] if isinstance(text, str) else found
+
+
+def _run_texts(
+    model: Any,
+    tokenizer: Any,
+    texts: list[str],
+    pairs: list[str] | None,
+    layers: list[int] | None,
+    values: bool,
+) -> list[Capture]:
+    encoded = encode(tokenizer, texts, pairs)
+    models.require_length(model, encoded.inputs["input_ids"].shape[-1])
+    with record(model, layers=layers, values=values) as recording:
+        _forward(model, encoded.inputs)
+    return recording.captures(encoded.tokens)
+
+
+def _run_inputs(
+    model: Any, tokenizer: Any, inputs: dict[str, Any], layers: list[int] | None, values: bool
+) -> list[Capture]:
+    models.require_length(model, inputs["input_ids"].shape[-1])
+    with record(model, layers=layers, values=values) as recording:
+        _forward(model, inputs)
+    return recording.captures(tokenizer=tokenizer)
+
+
+def _forward(model: Any, inputs: Mapping[str, Any]) -> None:
+    """Run the model once, without gradients, a cache, or logits nobody reads."""
+    accepted = inspect.signature(models.unwrapped(model).forward).parameters
+    wanted = {name: value for name, value in inputs.items() if name in accepted}
+    extra = {name: value for name, value in (("use_cache", False), ("logits_to_keep", 1)) if name in accepted}
+    device = model.device
+    moved = {
+        name: value.to(device) if isinstance(value, torch.Tensor) else value for name, value in wanted.items()
+    }
+    with torch.no_grad():
+        model(**{**extra, **moved})
+
+
+def _texts(
+    text: str | Sequence[str], text_pair: str | Sequence[str] | None
+) -> tuple[list[str], list[str] | None]:
+    """Check texts and pairs, and give both as lists."""
+    texts = [text] if isinstance(text, str) else list(text)
+    if not texts:
+        raise InputError("There is no text: the list is empty. Give at least one text.")
+    pairs = [text_pair] if isinstance(text_pair, str) else None if text_pair is None else list(text_pair)
+    wrong = next((t for t in [*texts, *(pairs or [])] if not isinstance(t, str)), None)
+    if wrong is not None:
+        raise InputTypeError(
+            f"A text is a string, several texts are a list of strings, got {type(wrong).__name__} {wrong!r}. "
+            "For token ids, pass a mapping: {'input_ids': tensor}."
+        )
+    empty = next((i for i, t in enumerate(texts) if not t.strip()), None)
+    if empty is not None:
+        which = "The text" if len(texts) == 1 else f"Text {empty} of the list"
+        raise InputError(f"{which} is empty. Give a text with at least one word.")
+    if pairs is not None and len(pairs) != len(texts):
+        raise InputError(f"Give one text_pair per text: got {len(texts)} texts and {len(pairs)} pairs.")
+    return texts, pairs
+
+
+def _batches(
+    tokenizer: Any, texts: list[str], pairs: list[str] | None
+) -> list[tuple[list[str], list[str] | None]]:
+    """Group texts to run together; one at a time where the tokenizer cannot pad."""
+    size = BATCH if getattr(tokenizer, "pad_token_id", None) is not None else 1
+    return [
+        (texts[i : i + size], None if pairs is None else pairs[i : i + size])
+        for i in range(0, len(texts), size)
+    ]
+
+
+def _progress(batches: list[Any], n_texts: int, shown: bool | None) -> Iterable[Any]:
+    if not shown:
+        return batches
+    from tqdm.auto import tqdm
+
+    return tqdm(batches, desc=f"capture {n_texts} texts", unit="batch")

@@ -1,0 +1,162 @@
+"""Text in, the model's inputs and their tokens out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from attnscope.attention.pieces import looks_special, readable, words_of
+from attnscope.attention.tokens import Tokens
+from attnscope.errors import InputError, InputTypeError
+
+
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """Inputs of one forward pass, and the tokens of each input with its padding."""
+
+    inputs: dict[str, Any]
+    tokens: list[Tokens]
+
+
+def encode(tokenizer: Any, texts: list[str], pairs: list[str] | None) -> Encoded:
+    """Tokenize texts, padded on the right to one length.
+
+    Raises
+    ------
+    InputError
+        When a text has no token of its own.
+    """
+    fast = bool(getattr(tokenizer, "is_fast", False))
+    batch = tokenizer(
+        texts,
+        pairs,
+        padding=len(texts) > 1,
+        padding_side="right",
+        return_tensors="pt",
+        return_special_tokens_mask=True,
+        return_offsets_mapping=fast,
+    )
+    special = batch.pop("special_tokens_mask").bool().numpy()
+    offsets = batch.pop("offset_mapping", None)
+    tokens = []
+    for item, ids in enumerate(batch["input_ids"]):
+        if special[item].all():
+            raise InputError(
+                f"The text {texts[item]!r} is empty: the tokenizer makes no token of it. Give a text with at least one word."
+            )
+        segments = words = None
+        if fast:
+            words = _words(batch.word_ids(item))
+            if pairs is not None:
+                segments = _segments(batch.sequence_ids(item))
+        elif "token_type_ids" in batch:
+            segments = batch["token_type_ids"][item].numpy().astype(np.int32)
+        tokens.append(
+            _named(
+                ids.tolist(),
+                tokenizer,
+                special[item],
+                words,
+                segments,
+                None if offsets is None else offsets[item].numpy().astype(np.int32),
+            )
+        )
+    return Encoded(dict(batch), tokens)
+
+
+def tokens_of_ids(ids: list[int], tokenizer: Any) -> Tokens:
+    """Name token ids; without a tokenizer they are shown as numbers."""
+    tokenizer = text_tokenizer(tokenizer)
+    if tokenizer is None:
+        return Tokens.of([str(token) for token in ids])
+    special = np.isin(ids, sorted(set(tokenizer.all_special_ids)))
+    return _named(ids, tokenizer, special)
+
+
+def text_tokenizer(tokenizer: Any) -> Any:
+    """Give the tokenizer inside a processor, or the tokenizer itself.
+
+    Raises
+    ------
+    InputTypeError
+        When it is neither.
+    """
+    if tokenizer is None:
+        return None
+    tokenizer = getattr(tokenizer, "tokenizer", tokenizer)
+    if not callable(tokenizer) or not hasattr(tokenizer, "convert_ids_to_tokens"):
+        raise InputTypeError(
+            f"Expected a transformers tokenizer or processor, got {type(tokenizer).__name__}. "
+            "Load it with AutoTokenizer.from_pretrained(...), as you loaded the model."
+        )
+    return tokenizer
+
+
+def given_inputs(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Check inputs that were encoded beforehand, and give a single one its batch axis."""
+    ids = inputs.get("input_ids")
+    if not isinstance(ids, torch.Tensor) or ids.ndim not in (1, 2):
+        raise InputError(
+            "Encoded inputs need 'input_ids' as a tensor [tokens] or [batch, tokens]: "
+            'tokenizer(text, return_tensors="pt").'
+        )
+    if ids.numel() == 0:
+        raise InputError("The encoded input is empty: 'input_ids' holds no token.")
+    return {
+        name: value[None] if ids.ndim == 1 and isinstance(value, torch.Tensor) else value
+        for name, value in inputs.items()
+    }
+
+
+def _named(
+    ids: list[int],
+    tokenizer: Any,
+    special: np.ndarray,
+    words: np.ndarray | None = None,
+    segments: np.ndarray | None = None,
+    offsets: np.ndarray | None = None,
+) -> Tokens:
+    pieces = [str(piece) for piece in tokenizer.convert_ids_to_tokens(ids)]
+    special = special | np.array(
+        [looks_special(p) and p in tokenizer.all_special_tokens for p in pieces], bool
+    )
+    text = tuple(readable(pieces, byte_level=_is_byte_level(tokenizer)))
+    if words is None or len(set(words[~special].tolist())) < 2:
+        words = words_of(text, special)
+    return Tokens(
+        text, special, np.where(special, -1, words).astype(np.int32), segments, np.array(ids), offsets
+    )
+
+
+def _words(numbers: list[int | None]) -> np.ndarray:
+    """Number words across both texts of a pair, -1 where there is none."""
+    words, count, last = [], -1, None
+    for number in numbers:
+        if number is not None and number != last:
+            count += 1
+        words.append(-1 if number is None else count)
+        last = number
+    return np.array(words, np.int32)
+
+
+def _segments(numbers: list[int | None]) -> np.ndarray:
+    """Give special tokens the text they stand after, the first one the text it stands before."""
+    segments, last = [], 0
+    for number in numbers:
+        last = last if number is None else number
+        segments.append(last)
+    return np.array(segments, np.int32)
+
+
+def _is_byte_level(tokenizer: Any) -> bool | None:
+    """Whether a fast tokenizer's pieces are byte-level; None where it does not say."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        return None
+    described = json.loads(backend.to_str())
+    return '"ByteLevel"' in json.dumps([described.get("decoder"), described.get("pre_tokenizer")])

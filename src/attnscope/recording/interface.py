@@ -1,0 +1,133 @@
+"""Watching transformers' attention interface while a recording is open.
+
+Every modelling file that uses the interface asks ``AttentionInterface.get_interface`` for its attention function on
+each forward pass. That method is wrapped while at least one recording is open; the function it gives back runs the
+model's own attention unchanged and then shows the call to the recording of the current context. The model, its config
+and its choice of implementation are not touched, and code outside the recording's context is not recorded.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import torch
+
+    Watcher = Callable[["AttentionCall"], None]
+
+
+@dataclass(frozen=True, eq=False)
+class AttentionCall:
+    """One call of an attention function, as the model made it.
+
+    Parameters
+    ----------
+    module
+        The attention module that called.
+    implementation
+        Name of the attention function: ``"sdpa"``, ``"eager"``, ``"flex_attention"`` …
+    queries, keys, values
+        [batch, heads, tokens, width], after rotary positions; keys and values before grouped heads are repeated.
+    mask
+        What the model passed: None, bool or additive [batch, 1 or heads, queries, keys], or a flex ``BlockMask``.
+    options
+        The other keyword arguments: ``scaling``, ``dropout``, ``is_causal``, ``softcap``, ``s_aux`` …
+    output
+        [batch, queries, heads, value width], the model's own result.
+    """
+
+    module: torch.nn.Module
+    implementation: str
+    queries: torch.Tensor
+    keys: torch.Tensor
+    values: torch.Tensor
+    mask: Any
+    options: dict[str, Any]
+    output: torch.Tensor
+
+
+_watcher: ContextVar[Watcher | None] = ContextVar("attnscope_watcher", default=None)
+_lock = threading.Lock()
+_open = 0
+_original: Callable[..., Any] | None = None
+
+
+@contextmanager
+def watching(watcher: Watcher) -> Iterator[None]:
+    """Show every attention call of this context to ``watcher``; the innermost of nested watchers sees them."""
+    _install()
+    token = _watcher.set(watcher)
+    try:
+        yield
+    finally:
+        _watcher.reset(token)
+        _uninstall()
+
+
+def _install() -> None:
+    global _open, _original  # noqa: PLW0603
+    from transformers.modeling_utils import AttentionInterface
+
+    with _lock:
+        if _open == 0:
+            _original = AttentionInterface.get_interface
+            AttentionInterface.get_interface = _watched(_original)
+        _open += 1
+
+
+def _uninstall() -> None:
+    global _open, _original  # noqa: PLW0603
+    from transformers.modeling_utils import AttentionInterface
+
+    with _lock:
+        _open -= 1
+        if _open == 0:
+            AttentionInterface.get_interface = _original
+            _original = None
+
+
+def _watched(get_interface: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(get_interface)
+    def get_watched(
+        self: Any, attn_implementation: str | None, default: Callable[..., Any]
+    ) -> Callable[..., Any]:
+        function: Callable[..., Any] = get_interface(self, attn_implementation, default)
+        watcher = _watcher.get()
+        if watcher is None:
+            return function
+
+        @wraps(function)
+        def attend(
+            module: Any,
+            query: Any,
+            key: Any,
+            value: Any,
+            attention_mask: Any = None,
+            *args: Any,
+            **options: Any,
+        ) -> Any:
+            result = function(module, query, key, value, attention_mask, *args, **options)
+            watcher(
+                AttentionCall(
+                    module,
+                    attn_implementation or "eager",
+                    query.detach(),
+                    key.detach(),
+                    value.detach(),
+                    attention_mask,
+                    options,
+                    result[0].detach(),
+                )
+            )
+            return result
+
+        return attend
+
+    return get_watched

@@ -1,0 +1,114 @@
+"""What is asked of a model before it runs, and what its modules are called."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from attnscope.errors import InputError, InputTypeError, ModelError
+
+
+def require_recordable(model: Any) -> None:
+    """Refuse a model whose attention could not be recorded truly.
+
+    Raises
+    ------
+    InputTypeError
+        When it is no transformers model.
+    ModelError
+        When it is scripted, an encoder–decoder, or would drop out weights at random.
+    """
+    from transformers import PreTrainedModel
+
+    if isinstance(model, torch.jit.ScriptModule):
+        raise ModelError(
+            f"{type(model).__name__} is a scripted model: its attention runs outside Python and cannot be recorded. "
+            "Use the model it was scripted from."
+        )
+    model = unwrapped(model)
+    if not isinstance(model, PreTrainedModel):
+        raise InputTypeError(
+            f"Expected a transformers model (a PreTrainedModel), got {type(model).__module__}.{type(model).__name__}. "
+            "Weights computed elsewhere go in through attnscope.from_attentions(...) or from_queries_keys(...)."
+        )
+    if getattr(model.config, "is_encoder_decoder", False):
+        raise ModelError(
+            f"{type(model).__name__} is an encoder–decoder, which this version of attnscope does not capture yet. "
+            "Its encoder alone works: capture(model.get_encoder(), tokenizer, text)."
+        )
+    dropping = next((name for name, module in model.named_modules() if _drops(module)), None)
+    if model.training and dropping is not None:
+        raise ModelError(
+            f"{type(model).__name__} is in training mode, where dropout ({dropping}) makes the weights random. "
+            "Call model.eval() first; model.train() afterwards brings training mode back."
+        )
+
+
+def unwrapped(model: Any) -> Any:
+    """Give the module inside ``torch.compile``'s wrapper; the compiled and the plain model share it."""
+    return getattr(model, "_orig_mod", model)
+
+
+def require_length(model: Any, n_tokens: int) -> None:
+    """Refuse an input longer than the model's table of learned positions.
+
+    Raises
+    ------
+    InputError
+        With the number of tokens given and the most the model takes.
+    """
+    most = _learned_positions(model)
+    if most is not None and n_tokens > most:
+        raise InputError(
+            f"The text has {n_tokens} tokens, and {type(unwrapped(model)).__name__} takes at most {most} (its table of "
+            f"positions ends there). Shorten the text, or capture it in pieces of at most {most} tokens."
+        )
+
+
+def module_paths(model: Any) -> dict[nn.Module, str]:
+    """Name every module of the model by its path."""
+    return {module: path for path, module in unwrapped(model).named_modules()}
+
+
+def layer_number(module: nn.Module, path: str) -> int | None:
+    """Read a module's layer number off its ``layer_idx`` or the first number in its path."""
+    number = getattr(module, "layer_idx", None)
+    if isinstance(number, int) and not isinstance(number, bool):
+        return number
+    found = re.search(r"(?:^|\.)(\d+)(?:\.|$)", path)
+    return int(found[1]) if found else None
+
+
+def display_name(model: Any) -> str:
+    """Name the model for titles: the last part of where it was loaded from, or its class."""
+    model = unwrapped(model)
+    given = str(getattr(model, "name_or_path", "") or "")
+    parts = [part for part in re.split(r"[\\/]", given) if part and part not in (".", "..")]
+    if not parts:
+        return type(model).__name__
+    generic = {"model", "models", "checkpoint", "final", "output", "weights"}
+    if os.path.isabs(given) or Path(given).exists():  # noqa: PTH117
+        parts = [part for part in parts if part.lower() not in generic] or [type(model).__name__]
+    return parts[-1]
+
+
+def _drops(module: nn.Module) -> bool:
+    return isinstance(module, nn.Dropout) and module.training and module.p > 0
+
+
+def _learned_positions(model: Any) -> int | None:
+    """Length of the table of learned absolute positions, less what its padding index takes; None without one."""
+    model = unwrapped(model)
+    for path, module in model.named_modules():
+        last = path.rsplit(".", maxsplit=1)[-1]
+        if isinstance(module, nn.Embedding) and last in ("position_embeddings", "wpe", "embed_positions"):
+            offset = int(getattr(module, "offset", 0))
+            if not offset and module.padding_idx is not None:
+                offset = module.padding_idx + 1
+            return int(module.num_embeddings) - offset
+    return None
