@@ -126,7 +126,9 @@ def _links(attention: Attention, i: int, j: int) -> list[tuple[float, int, int, 
     return links
 
 
-def _shares_as_good(attention: Attention, weights: np.ndarray, asked: set[tuple[int, int]], direction: str) -> np.ndarray:
+def _shares_as_good(
+    attention: Attention, weights: np.ndarray, asked: set[tuple[int, int]], direction: str
+) -> np.ndarray:
     """Share of the other content pairs whose best head has at least each of the weights.
 
     A search in either direction is compared with pairs taken in either direction.

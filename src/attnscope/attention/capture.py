@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from attnscope.attention.compute import row_blocks
 from attnscope.attention.layers import Layer, QueriesKeys
-from attnscope.attention.tokens import Tokens
 from attnscope.errors import InputError, InputTypeError, NotFoundError, TooLargeError
+
+if TYPE_CHECKING:
+    from attnscope.attention.tokens import Tokens
 
 Positions = int | slice | Sequence[int] | np.ndarray | None
 """Positions along the queries or keys: one, a slice, several, or None for all."""
@@ -87,9 +90,7 @@ class Attention:
     def nbytes(self) -> int:
         """Bytes the layers take; masks that layers share count once."""
         masks = {id(layer.mask): layer.mask for layer in self.stored.values()}
-        return sum(layer.nbytes for layer in self.stored.values()) + sum(
-            mask.nbytes for mask in masks.values()
-        )
+        return sum(layer.nbytes for layer in self.stored.values()) + sum(mask.nbytes for mask in masks.values())
 
     @property
     def is_causal(self) -> bool:
@@ -129,9 +130,7 @@ class Attention:
             raise InputTypeError(f"A head is a number, got {type(head).__name__} {head!r}.")
         n_heads = self.layer(layer).n_heads
         if not 0 <= head < n_heads:
-            raise NotFoundError(
-                f"There is no head {head} in layer {layer}: {_count_text('head', range(n_heads))}."
-            )
+            raise NotFoundError(f"There is no head {head} in layer {layer}: {_count_text('head', range(n_heads))}.")
         return int(head)
 
     def weights(
@@ -152,9 +151,7 @@ class Attention:
             raise InputError(f"The size of an overview is a positive number of cells, got {size!r}.")
         return self.layer(layer).overview(self.head(layer, head), int(size))
 
-    def _read(
-        self, rows_of: str, layer: int, head: int | None, queries: Positions, keys: Positions
-    ) -> np.ndarray:
+    def _read(self, rows_of: str, layer: int, head: int | None, queries: Positions, keys: Positions) -> np.ndarray:
         source = self.layer(layer)
         heads = range(source.n_heads) if head is None else [self.head(layer, head)]
         rows, one_row = _positions(queries, source.n_queries, "query")
@@ -198,9 +195,7 @@ class Capture:
         return self._kind(kind)
 
     def __repr__(self) -> str:
-        parts = "; ".join(
-            f"{a.kind}: {a.shape_text}, {_sides(a.queries, a.keys)}" for a in self.attention.values()
-        )
+        parts = "; ".join(f"{a.kind}: {a.shape_text}, {_sides(a.queries, a.keys)}" for a in self.attention.values())
         name = f"{self.model_name}, " if self.model_name else ""
         return f"Capture({name}{parts}, {self.nbytes / 1e6:.1f} MB)"
 

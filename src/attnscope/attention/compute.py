@@ -62,9 +62,7 @@ def normalizer(layer: QueriesKeys, head: int, scores: Array) -> Array:
     total = xp.sum(xp.exp(scores - peak[:, None]), axis=1)
     if layer.sinks is not None:
         total = total + xp.exp(sink - peak)
-    return xp.where(
-        blind, xp.full_like(peak, np.inf), peak + xp.log(xp.where(blind, xp.ones_like(total), total))
-    )
+    return xp.where(blind, xp.full_like(peak, np.inf), peak + xp.log(xp.where(blind, xp.ones_like(total), total)))
 
 
 def weight_rows(layer: QueriesKeys, head: int, queries: slice | np.ndarray) -> Array:

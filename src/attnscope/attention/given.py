@@ -44,9 +44,7 @@ def from_attentions(
     queries = Tokens.of(tokens)
     keys = queries if key_tokens is None else Tokens.of(key_tokens)
     layers = {
-        number: _one_input(array, number)
-        for number, array in enumerate(_layer_arrays(attentions))
-        if array is not None
+        number: _one_input(array, number) for number, array in enumerate(_layer_arrays(attentions)) if array is not None
     }
     if not layers:
         raise InputError(
@@ -94,7 +92,7 @@ def from_queries_keys(
         )
     stored: dict[int, Layer] = {}
     for number, (q, k) in enumerate(zip(queries, keys, strict=True)):
-        q, k = _without_batch(q, number), _without_batch(k, number)  # noqa: PLW2901
+        q, k = _without_batch(q, number), _without_batch(k, number)
         v = None if values is None else _without_batch(values[number], number)
         visible = Mask.causal(q.shape[1], k.shape[1]) if causal else Mask.full(q.shape[1], k.shape[1])
         if mask is not None:
@@ -105,9 +103,7 @@ def from_queries_keys(
                     f"got {given.dtype} {given.shape}."
                 )
             visible = Mask.of(given & visible.allowed(slice(None)))
-        stored[number] = QueriesKeys(
-            q, k, float(q.shape[2] ** -0.5 if scale is None else scale), visible, values=v
-        )
+        stored[number] = QueriesKeys(q, k, float(q.shape[2] ** -0.5 if scale is None else scale), visible, values=v)
     attention = Attention(kind, stored, names, key_names or names, how=dict.fromkeys(stored, "given"))
     return Capture({kind: attention})
 
@@ -118,8 +114,8 @@ def _layer_arrays(attentions: Any) -> Sequence[Array | None]:
         found = getattr(attentions, "attentions", None)
         if not found:
             raise InputError(
-                f"This {type(attentions).__name__} has no attention weights. The model ran on a fast path that does not "
-                "return them (sdpa). Use attnscope.capture(model, tokenizer, text), which needs no reload, or load the "
+                f"This {type(attentions).__name__} has no attention weights. The model ran on a fast path that does "
+                "not return them (sdpa). Use attnscope.capture(model, tokenizer, text), which needs no reload, or load the "
                 'model with attn_implementation="eager" and call it with output_attentions=True.'
             )
         attentions = found
@@ -150,18 +146,14 @@ def _without_batch(array: Array, number: int) -> Array:
             "Select one: [a[i:i+1] for a in attentions]."
         )
     if len(shape) != 3:
-        raise InputError(
-            f"Layer {number} has shape {shape}; expected [heads, tokens, …] or [1, heads, tokens, …]."
-        )
+        raise InputError(f"Layer {number} has shape {shape}; expected [heads, tokens, …] or [1, heads, tokens, …].")
     return array
 
 
 def _one_input(array: Array, number: int) -> np.ndarray:
     weights = to_float32(_without_batch(array, number))
     if weights.size == 0:
-        raise InputError(
-            f"Layer {number} is empty: shape {weights.shape}. Give at least one head and one token."
-        )
+        raise InputError(f"Layer {number} is empty: shape {weights.shape}. Give at least one head and one token.")
     if not np.isfinite(weights).all():
         raise InputError(
             f"Layer {number} holds NaN or infinity; weights are between 0 and 1. "

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from attnscope.attention import compute
 from attnscope.attention.arrays import Array, byte_count, dtype_name, moved_like, to_float32
-from attnscope.attention.mask import Mask
 from attnscope.errors import InputError
+
+if TYPE_CHECKING:
+    from attnscope.attention.mask import Mask
 
 
 class Layer(Protocol):
     """What a capture asks of a layer, however its weights are kept."""
 
-    mask: Mask
+    @property
+    def mask(self) -> Mask:
+        """Which keys each query sees."""
+        ...
 
     @property
     def n_heads(self) -> int:
@@ -151,9 +156,7 @@ class QueriesKeys:
         """Largest weight of each cell of a coarse grid: float32 [≤ size, ≤ size]."""
         return compute.pooled_weights(self, head, size)
 
-    def take(
-        self, queries: np.ndarray, keys: np.ndarray, masks: dict[Mask, Mask] | None = None
-    ) -> QueriesKeys:
+    def take(self, queries: np.ndarray, keys: np.ndarray, masks: dict[Mask, Mask] | None = None) -> QueriesKeys:
         """Keep some queries and some keys, both as increasing positions, as copies.
 
         Layers taken with the same ``masks`` that shared a mask share the one made of it.
@@ -226,7 +229,7 @@ class StoredWeights:
         """Weights of some queries over every key: float32 [queries, keys]."""
         return to_float32(self.weights[head][queries])
 
-    def score_rows(self, head: int, queries: slice | np.ndarray) -> np.ndarray:
+    def score_rows(self, head: int, queries: slice | np.ndarray) -> np.ndarray:  # noqa: ARG002
         """Refuse: weights alone do not give scores back."""
         raise InputError(
             "This capture holds weights only, and scores cannot be computed back from them. "
@@ -236,7 +239,5 @@ class StoredWeights:
     def overview(self, head: int, size: int) -> np.ndarray:
         """Largest weight of each cell of a coarse grid: float32 [≤ size, ≤ size]."""
         tall, wide = compute.cell_span(self.n_queries, size), compute.cell_span(self.n_keys, size)
-        pooled = np.maximum.reduceat(
-            to_float32(self.weights[head]), np.arange(0, self.n_queries, tall), axis=0
-        )
+        pooled = np.maximum.reduceat(to_float32(self.weights[head]), np.arange(0, self.n_queries, tall), axis=0)
         return np.maximum.reduceat(pooled, np.arange(0, self.n_keys, wide), axis=1)

@@ -5,7 +5,7 @@ The metadata of the file holds one entry, ``attnscope``, with::
     { version, model, kinds: [ { kind, queries: tokens, keys: tokens | null,
                                  layers: [ { layer, form, how, check, mask, scale, softcap } ] } ] }
 
-Arrays are named ``kind.layer.queries`` and so on, masks ``mask.number.start``; layers that share a mask share its number.
+Arrays are named ``kind.layer.queries`` and so on, masks ``mask.number.start``; layers may share a mask's number.
 """
 
 from __future__ import annotations
@@ -69,9 +69,7 @@ def load(path: str | os.PathLike[str]) -> Capture:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(
-            f"There is no file {str(path)!r}. Captures are written by capture.save(path)."
-        )
+        raise FileNotFoundError(f"There is no file {str(path)!r}. Captures are written by capture.save(path).")
     try:
         with safe_open(path, framework="pt" if find_spec("torch") else "np") as file:
             header = json.loads((file.metadata() or {}).get("attnscope", "null"))
@@ -79,8 +77,8 @@ def load(path: str | os.PathLike[str]) -> Capture:
                 raise FileError(f"{path.name} is a safetensors file, but not a capture of attnscope.")
             if header.get("version") != VERSION:
                 raise FileError(
-                    f"{path.name} has format version {header.get('version')!r}; this attnscope reads version {VERSION}. "
-                    "Upgrade attnscope to read it."
+                    f"{path.name} has format version {header.get('version')!r}; this attnscope reads version "
+                    f"{VERSION}. Upgrade attnscope to read it."
                 )
             return _rebuild(header, file)
     except AttnscopeError as error:
@@ -104,10 +102,7 @@ def _write(arrays: dict[str, Array], metadata: dict[str, str], path: Path) -> No
             from safetensors.torch import save_file as save_torch
 
             save_torch(
-                {
-                    key: torch.as_tensor(array).detach().cpu().contiguous().clone()
-                    for key, array in arrays.items()
-                },
+                {key: torch.as_tensor(array).detach().cpu().contiguous().clone() for key, array in arrays.items()},
                 name,
                 metadata,
             )
@@ -136,9 +131,7 @@ def _describe(attention: Attention, arrays: dict[str, Array], masks: dict[int, i
         name = f"{attention.kind}.{number}"
         if isinstance(layer, QueriesKeys):
             entry |= {"form": "queries_keys", "scale": layer.scale, "softcap": layer.softcap}
-            parts = {"queries": layer.queries, "keys": layer.keys} | {
-                key: getattr(layer, key) for key in _OPTIONAL
-            }
+            parts = {"queries": layer.queries, "keys": layer.keys} | {key: getattr(layer, key) for key in _OPTIONAL}
         elif isinstance(layer, StoredWeights):
             entry |= {"form": "weights"}
             parts = {"weights": layer.weights}
@@ -158,8 +151,7 @@ def _describe(attention: Attention, arrays: dict[str, Array], masks: dict[int, i
 def _describe_tokens(tokens: Tokens) -> dict[str, Any]:
     fields = {name: getattr(tokens, name) for name in _TOKEN_FIELDS}
     return {"text": list(tokens.text)} | {
-        name: None if values is None else np.asarray(values).astype(int).tolist()
-        for name, values in fields.items()
+        name: None if values is None else np.asarray(values).astype(int).tolist() for name, values in fields.items()
     }
 
 
@@ -205,9 +197,8 @@ def _rebuild(header: dict[str, Any], file: Any) -> Capture:
 
 def _rebuild_tokens(entry: dict[str, Any]) -> Tokens:
     text = tuple(str(token) for token in entry["text"])
-    fields = {
-        name: None if entry[name] is None else np.array(entry[name], dtype)
-        for name, dtype in _TOKEN_FIELDS.items()
+    fields: dict[str, Any] = {
+        name: None if entry[name] is None else np.array(entry[name], dtype) for name, dtype in _TOKEN_FIELDS.items()
     }
     return Tokens(text, **fields)
 

@@ -47,9 +47,7 @@ class Tokens:
         for name in ("special", "words", "segments", "ids", "offsets"):
             values = getattr(self, name)
             if values is not None and len(values) != n:
-                raise InputError(
-                    f"There are {n} tokens but {len(values)} entries in {name}; give one per token."
-                )
+                raise InputError(f"There are {n} tokens but {len(values)} entries in {name}; give one per token.")
 
     @classmethod
     def of(cls, tokens: Iterable[str] | Tokens) -> Tokens:
@@ -63,9 +61,7 @@ class Tokens:
         if isinstance(tokens, Tokens):
             return tokens
         if isinstance(tokens, str):
-            raise InputTypeError(
-                f"Tokens are a list of strings, got one string: {tokens[:40]!r}. Split it first."
-            )
+            raise InputTypeError(f"Tokens are a list of strings, got one string: {tokens[:40]!r}. Split it first.")
         pieces = list(tokens)
         wrong = next((piece for piece in pieces if not isinstance(piece, str)), None)
         if wrong is not None:
@@ -130,18 +126,12 @@ class Tokens:
             raise InputTypeError(f"A token to find is a non-empty string, got {token!r}.")
         names = self._names()
         for fold in (str, str.casefold):
-            hits = sorted(
-                {i for name, i in names if fold(name) == fold(token) or fold(name) == fold(token.strip())}
-            )
+            hits = sorted({i for name, i in names if fold(name) == fold(token) or fold(name) == fold(token.strip())})
             if hits:
                 break
         else:
-            near = difflib.get_close_matches(
-                token.strip(), dict.fromkeys(name for name, _ in names), n=5, cutoff=0.5
-            )
-            hint = (
-                f"Near matches: {', '.join(map(repr, near))}." if near else f"The tokens are {self._shown()}."
-            )
+            near = difflib.get_close_matches(token.strip(), dict.fromkeys(name for name, _ in names), n=5, cutoff=0.5)
+            hint = f"Near matches: {', '.join(map(repr, near))}." if near else f"The tokens are {self._shown()}."
             raise NotFoundError(f"There is no token or word {token!r}. {hint}")
         try:
             return hits[occurrence]
@@ -156,9 +146,7 @@ class Tokens:
         if isinstance(token, str):
             return self.find(token)
         if isinstance(token, bool) or not isinstance(token, int | np.integer):
-            raise InputTypeError(
-                f"A position is an int or a token as a string, got {type(token).__name__} {token!r}."
-            )
+            raise InputTypeError(f"A position is an int or a token as a string, got {type(token).__name__} {token!r}.")
         if not -len(self) <= token < len(self):
             raise NotFoundError(
                 f"There is no position {token}: the {len(self)} tokens have positions 0 to {len(self) - 1}."

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from attnscope.attention.capture import Capture
 from attnscope.errors import InputError, InputTypeError
 from attnscope.recording import models
 from attnscope.recording.encode import encode, given_inputs, text_tokenizer
 from attnscope.recording.recorder import record
+
+if TYPE_CHECKING:
+    from attnscope.attention.capture import Capture
 
 BATCH = 8
 """Texts that run through the model at once."""
@@ -77,9 +79,7 @@ def capture(
     chosen = None if layers is None else list(layers)
     if isinstance(text, Mapping):
         if text_pair is not None:
-            raise InputError(
-                "text is already encoded, so text_pair cannot be joined to it. Encode both together."
-            )
+            raise InputError("text is already encoded, so text_pair cannot be joined to it. Encode both together.")
         found = _run_inputs(model, tokenizer, given_inputs(text), chosen, values)
         return found if len(found) > 1 else found[0]
     texts, pairs = _texts(text, text_pair)
@@ -88,8 +88,8 @@ def capture(
             "A text needs a tokenizer: capture(model, tokenizer, text). Only encoded inputs go without."
         )
     found = []
-    for batch in _progress(_batches(tokenizer, texts, pairs), len(texts), progress):
-        found += _run_texts(model, tokenizer, *batch, chosen, values)
+    for some, their_pairs in _progress(_batches(tokenizer, texts, pairs), len(texts), progress):
+        found += _run_texts(model, tokenizer, some, their_pairs, chosen, values)
     return found[0] if isinstance(text, str) else found
 
 
@@ -123,16 +123,12 @@ def _forward(model: Any, inputs: Mapping[str, Any]) -> None:
     wanted = {name: value for name, value in inputs.items() if name in accepted}
     extra = {name: value for name, value in (("use_cache", False), ("logits_to_keep", 1)) if name in accepted}
     device = model.device
-    moved = {
-        name: value.to(device) if isinstance(value, torch.Tensor) else value for name, value in wanted.items()
-    }
+    moved = {name: value.to(device) if isinstance(value, torch.Tensor) else value for name, value in wanted.items()}
     with torch.no_grad():
         model(**{**extra, **moved})
 
 
-def _texts(
-    text: str | Sequence[str], text_pair: str | Sequence[str] | None
-) -> tuple[list[str], list[str] | None]:
+def _texts(text: str | Sequence[str], text_pair: str | Sequence[str] | None) -> tuple[list[str], list[str] | None]:
     """Check texts and pairs, and give both as lists."""
     texts = [text] if isinstance(text, str) else list(text)
     if not texts:
@@ -153,15 +149,10 @@ def _texts(
     return texts, pairs
 
 
-def _batches(
-    tokenizer: Any, texts: list[str], pairs: list[str] | None
-) -> list[tuple[list[str], list[str] | None]]:
+def _batches(tokenizer: Any, texts: list[str], pairs: list[str] | None) -> list[tuple[list[str], list[str] | None]]:
     """Group texts to run together; one at a time where the tokenizer cannot pad."""
     size = BATCH if getattr(tokenizer, "pad_token_id", None) is not None else 1
-    return [
-        (texts[i : i + size], None if pairs is None else pairs[i : i + size])
-        for i in range(0, len(texts), size)
-    ]
+    return [(texts[i : i + size], None if pairs is None else pairs[i : i + size]) for i in range(0, len(texts), size)]
 
 
 def _progress(batches: list[Any], n_texts: int, shown: bool | None) -> Iterable[Any]:

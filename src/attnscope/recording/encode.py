@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -13,6 +12,9 @@ import torch
 from attnscope.attention.pieces import looks_special, readable, words_of
 from attnscope.attention.tokens import Tokens
 from attnscope.errors import InputError, InputTypeError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +49,8 @@ def encode(tokenizer: Any, texts: list[str], pairs: list[str] | None) -> Encoded
     for item, ids in enumerate(batch["input_ids"]):
         if special[item].all():
             raise InputError(
-                f"The text {texts[item]!r} is empty: the tokenizer makes no token of it. Give a text with at least one word."
+                f"The text {texts[item]!r} is empty: the tokenizer makes no token of it. Give a text "
+                "with at least one word."
             )
         segments = words = None
         if fast:
@@ -122,15 +125,11 @@ def _named(
     offsets: np.ndarray | None = None,
 ) -> Tokens:
     pieces = [str(piece) for piece in tokenizer.convert_ids_to_tokens(ids)]
-    special = special | np.array(
-        [looks_special(p) and p in tokenizer.all_special_tokens for p in pieces], bool
-    )
+    special = special | np.array([looks_special(p) and p in tokenizer.all_special_tokens for p in pieces], bool)
     text = tuple(readable(pieces, byte_level=_is_byte_level(tokenizer)))
     if words is None or len(set(words[~special].tolist())) < 2:
         words = words_of(text, special)
-    return Tokens(
-        text, special, np.where(special, -1, words).astype(np.int32), segments, np.array(ids), offsets
-    )
+    return Tokens(text, special, np.where(special, -1, words).astype(np.int32), segments, np.array(ids), offsets)
 
 
 def _words(numbers: list[int | None]) -> np.ndarray:

@@ -72,7 +72,7 @@ def watching(watcher: Watcher) -> Iterator[None]:
 
 
 def _install() -> None:
-    global _open, _original  # noqa: PLW0603
+    global _open, _original
     from transformers.modeling_utils import AttentionInterface
 
     with _lock:
@@ -83,7 +83,7 @@ def _install() -> None:
 
 
 def _uninstall() -> None:
-    global _open, _original  # noqa: PLW0603
+    global _open, _original
     from transformers.modeling_utils import AttentionInterface
 
     with _lock:
@@ -95,9 +95,7 @@ def _uninstall() -> None:
 
 def _watched(get_interface: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(get_interface)
-    def get_watched(
-        self: Any, attn_implementation: str | None, default: Callable[..., Any]
-    ) -> Callable[..., Any]:
+    def get_watched(self: Any, attn_implementation: str | None, default: Callable[..., Any]) -> Callable[..., Any]:
         function: Callable[..., Any] = get_interface(self, attn_implementation, default)
         watcher = _watcher.get()
         if watcher is None:

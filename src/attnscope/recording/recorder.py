@@ -120,10 +120,7 @@ class Recording:
         batch = self._finished()
         if tokens is not None and len(tokens) != batch:
             raise InputError(f"The pass was over {batch} inputs, but tokens of {len(tokens)} were given.")
-        return [
-            self._make(item, None if tokens is None else tokens[item], tokenizer, None)
-            for item in range(batch)
-        ]
+        return [self._make(item, None if tokens is None else tokens[item], tokenizer, None) for item in range(batch)]
 
     def _on_forward(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self._passes += 1
@@ -207,8 +204,8 @@ class Recording:
         if expected is not None and len(self._numbers) < expected:
             missing = sorted(set(range(expected)) - self._numbers)
             raise ModelError(
-                f"Only {len(self._numbers)} of the {expected} layers of {name} computed attention through transformers' "
-                f"attention interface; nothing was seen of layers {missing}. Models that mix attention with other "
+                f"Only {len(self._numbers)} of the {expected} layers of {name} computed attention through "
+                f"transformers' attention interface; nothing was seen of layers {missing}. Models that mix attention with other "
                 "layers are not captured yet; name the layers to record with layers=[…]."
             )
 
@@ -226,9 +223,7 @@ class Recording:
                 "wrong, so they are not shown. Give the model's own weights to attnscope.from_attentions(...)."
             )
 
-    def _make(
-        self, item: int, tokens: TokenTexts | None, tokenizer: Any, key_tokens: TokenTexts | None
-    ) -> Capture:
+    def _make(self, item: int, tokens: TokenTexts | None, tokenizer: Any, key_tokens: TokenTexts | None) -> Capture:
         n = self._recorded[0].items[item].n_queries
         names = self._tokens(item, n, tokens, tokenizer)
         keys = names if key_tokens is None else Tokens.of(key_tokens)
@@ -244,9 +239,7 @@ class Recording:
             keys = names = names.take(kept)
         how = dict.fromkeys(stored, "interface")
         figures = {recorded.number: recorded.check for recorded in self._recorded}
-        return Capture(
-            {"self": Attention("self", stored, names, keys, how, figures)}, models.display_name(self._model)
-        )
+        return Capture({"self": Attention("self", stored, names, keys, how, figures)}, models.display_name(self._model))
 
     def _tokens(self, item: int, n: int, tokens: TokenTexts | None, tokenizer: Any) -> Tokens:
         if tokens is not None:

@@ -1,0 +1,1 @@
+"""Views outside a live notebook: one-file pages and pictures."""

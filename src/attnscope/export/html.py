@@ -1,0 +1,66 @@
+"""One interactive HTML page: the same views over the page's own data, from disk, with no network."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import html
+from typing import TYPE_CHECKING, Any
+
+from attnscope.wire.assets import asset
+from attnscope.wire.pack import pack
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from attnscope.attention.capture import Capture
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>{style}</style>
+</head>
+<body>
+<div id="attnscope-root"></div>
+<script type="application/octet-stream" id="attnscope-data">{data}</script>
+<script>{script}</script>
+</body>
+</html>
+"""
+
+
+def page(capture: Capture, state: Mapping[str, Any]) -> str:
+    """Make one page that holds the whole capture.
+
+    Parameters
+    ----------
+    capture
+        The capture; all layers, heads and tokens are stored, exact or with the error the page states.
+    state
+        The public traits to start with.
+
+    Returns
+    -------
+    str
+        HTML with its script, style and data inside, and a content policy that allows nothing else.
+    """
+    script, style = _built("host.js"), _built("widget.css")
+    data = base64.b64encode(gzip.compress(pack(capture, state), compresslevel=6, mtime=0)).decode("ascii")
+    policy = f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; img-src data: blob:"
+    title = " · ".join(filter(None, ["attnscope", capture.model_name]))
+    return _PAGE.format(policy=policy, title=html.escape(title), style=style, data=data, script=script)
+
+
+def _built(name: str) -> str:
+    """Read a file of the built page, safe to stand inside a script or style element."""
+    text = asset(name).read_text(encoding="utf-8")
+    return text.replace("</script", "<\\/script").replace("</style", "<\\/style")
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}'"

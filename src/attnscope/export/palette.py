@@ -1,0 +1,105 @@
+"""The page's colours; js/src/draw/palette.ts has the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+Color = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Palette:
+    """Colours of one theme.
+
+    Parameters
+    ----------
+    ink, faint, line, ground, placeholder, hatch, accent
+        Of text, lesser text, rules, the paper, empty areas, masked cells and the pinned token.
+    heads
+        One per head, the first for the head selected last.
+    ramp
+        From no weight to the most.
+    """
+
+    ink: str
+    faint: str
+    line: str
+    ground: str
+    placeholder: str
+    hatch: str
+    accent: str
+    heads: tuple[Color, ...]
+    ramp: tuple[Color, ...]
+
+
+# The head colours are Okabe and Ito's (2008, "Color Universal Design"), shifted until they also carry text.
+LIGHT = Palette(
+    ink="#1f2328",
+    faint="#57606a",
+    line="#d8dee4",
+    ground="#ffffff",
+    placeholder="#f3f5f8",
+    hatch="#d3d9e0",
+    accent="#0b62c8",
+    heads=(
+        (11, 98, 200),
+        (230, 159, 0),
+        (0, 135, 98),
+        (190, 60, 120),
+        (202, 80, 0),
+        (38, 140, 190),
+        (108, 82, 170),
+        (110, 110, 20),
+    ),
+    ramp=((246, 249, 254), (207, 226, 247), (116, 172, 232), (11, 98, 200), (6, 44, 105)),
+)
+DARK = Palette(
+    ink="#e6e9ee",
+    faint="#9aa4b0",
+    line="#2d333b",
+    ground="#15191e",
+    placeholder="#1c2128",
+    hatch="#343b45",
+    accent="#6cb0ff",
+    heads=(
+        (108, 176, 255),
+        (230, 159, 0),
+        (45, 190, 145),
+        (232, 130, 185),
+        (240, 125, 60),
+        (110, 205, 235),
+        (176, 156, 240),
+        (200, 196, 80),
+    ),
+    ramp=((26, 32, 40), (35, 58, 88), (50, 104, 168), (108, 176, 255), (214, 233, 255)),
+)
+
+
+def palette_of(theme: str) -> Palette:
+    """Give the colours of a theme; every theme but ``"dark"`` is light, since paper is."""
+    return DARK if theme == "dark" else LIGHT
+
+
+def hexadecimal(color: Color) -> str:
+    """Write a colour as ``#rrggbb``."""
+    return "#{:02x}{:02x}{:02x}".format(*color)
+
+
+def ramp_at(palette: Palette, strength: float) -> Color:
+    """Give the ramp's colour at a strength between 0 and 1."""
+    place = min(1.0, max(0.0, strength)) * (len(palette.ramp) - 1)
+    at = min(len(palette.ramp) - 2, int(place))
+    low, high = palette.ramp[at], palette.ramp[at + 1]
+    red, green, blue = (round(a + (b - a) * (place - at)) for a, b in zip(low, high, strict=True))
+    return red, green, blue
+
+
+def ink_on(color: Color) -> str:
+    """Give the ink, black or white, that reads better on a colour."""
+    red, green, blue = (((value / 255 + 0.055) / 1.055) ** 2.4 for value in color)
+    return "#10151b" if 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.2 else "#ffffff"
+
+
+def series_color(palette: Palette, index: int, count: int) -> str:
+    """Give a head's colour: the head selected last has the first, so that adding one keeps the others apart."""
+    return hexadecimal(palette.heads[(count - 1 - index) % len(palette.heads)])

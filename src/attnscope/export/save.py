@@ -1,0 +1,43 @@
+"""Writing what is on screen to a file, by its suffix."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from attnscope.errors import InputError
+from attnscope.export import picture
+from attnscope.export.html import page
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
+
+    from attnscope.attention.capture import Capture
+
+
+def save(capture: Capture, state: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
+    """Write a view of a capture to ``.html``, ``.png`` or ``.svg``.
+
+    Raises
+    ------
+    InputError
+        For another suffix.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix == ".html":
+        content = page(capture, state).encode()
+    elif suffix == ".svg":
+        content = picture.svg(capture, **shown(state)).encode()
+    elif suffix == ".png":
+        content = picture.png(capture, **shown(state))
+    else:
+        raise InputError(f"Cannot write {path.name!r}: the suffix decides what is written, .html, .png or .svg.")
+    path.write_bytes(content)
+
+
+def shown(state: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of the state a picture shows."""
+    shown = {name: state[name] for name in ("kind", "view", "heads", "query", "key", "measure")}
+    return {**shown, "theme": "dark" if state["theme"] == "dark" else "light"}

@@ -1,0 +1,1 @@
+"""AttentionWidget and its traits: the only room that imports anywidget and ipywidgets."""

@@ -1,0 +1,256 @@
+"""AttentionWidget: a capture on screen, its state as traits."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Any
+
+import anywidget
+import traitlets as t
+
+from attnscope.attention.capture import Capture
+from attnscope.errors import InputTypeError
+from attnscope.widget.requests import RequestDesk
+from attnscope.widget.selection import (
+    SelectionError,
+    checked_heads,
+    checked_layer,
+    checked_position,
+    heads_in_layer,
+    layer_of_heads,
+)
+from attnscope.wire.assets import asset
+from attnscope.wire.describe import describe
+from attnscope.wire.first import first_answers
+from attnscope.wire.protocol import MEASURES
+
+if TYPE_CHECKING:
+    import os
+
+    from attnscope.attention.capture import Attention
+
+VIEWS = ("links", "matrix")
+PUBLIC = (
+    "kind", "view", "layer", "heads", "query", "key", "measure", "aggregate", "threshold", "special_tokens",
+    "whole_words", "color_scale", "theme", "height",
+)  # fmt: skip
+"""The public traits: all that is on screen, in Python and in the page."""
+
+
+class AttentionWidget(anywidget.AnyWidget):
+    """Show what a capture's heads look at.
+
+    Everything on screen is a trait, synced both ways: set it from Python and the page follows; click in the page and
+    ``observe`` hears of it. A selection that is not in the capture is refused with a :class:`SelectionError`, and the
+    widget keeps what it showed.
+
+    Parameters
+    ----------
+    capture
+        What to show.
+    kind
+        Kind of attention to start with; None for the capture's first.
+    layer
+        Layer to start with; where the capture has no such layer by default, its first.
+    heads
+        ``[[layer, head], …]`` to start with; None for the first head of the layer.
+    view
+        ``"links"`` or ``"matrix"``.
+    query
+        Token to pin: a position, a token or a word.
+    height
+        Height in CSS pixels.
+    theme
+        ``"auto"`` follows the host; ``"light"`` or ``"dark"``.
+    **traits
+        Any other trait below.
+    """
+
+    _esm = asset("widget.js")
+    _css = asset("widget.css")
+
+    _capture = t.Dict().tag(sync=True)
+    _first: t.List[Any] = t.List().tag(sync=True)
+
+    kind = t.Unicode().tag(sync=True)
+    """Kind of attention shown, one of ``capture.kinds``."""
+    view = t.Enum(VIEWS, default_value="links").tag(sync=True)
+    """The view shown: ``"links"`` or ``"matrix"``."""
+    layer = t.Int(0).tag(sync=True)
+    """The current layer, by its true number. Setting it moves the selected heads there."""
+    heads: t.List[Any] = t.List().tag(sync=True)
+    """Selected heads as ``[[layer, head], …]``, in the order they were selected."""
+    query = t.Any(None, allow_none=True).tag(sync=True)
+    """Position of the pinned query, or None. May be set to a token or word; reads back as its position."""
+    key = t.Any(None, allow_none=True).tag(sync=True)
+    """Position of the pinned key, or None. May be set to a token or word; reads back as its position."""
+    measure = t.Enum(MEASURES, default_value="weights").tag(sync=True)
+    """The numbers shown: ``"weights"`` after softmax, or ``"scores"`` before it."""
+    aggregate = t.Enum(("none", "mean", "max"), default_value="none").tag(sync=True)
+    """Whether the selected heads are shown one by one, or joined into their mean or maximum."""
+    threshold = t.Float(0.06, min=0.0, max=1.0).tag(sync=True)
+    """Links weaker than this share of weight are not drawn, from 0 to 1."""
+    special_tokens = t.Bool(default_value=True).tag(sync=True)
+    """Whether special tokens take part; if not, the other weights are rescaled and the removed share is printed."""
+    whole_words = t.Bool(default_value=False).tag(sync=True)
+    """Whether pieces of a word are joined: weights summed over its keys, averaged over its queries."""
+    color_scale = t.Enum(("linear", "log", "rank"), default_value="linear").tag(sync=True)
+    """How a number becomes a shade."""
+    theme = t.Enum(("auto", "light", "dark"), default_value="auto").tag(sync=True)
+    """Colours: the host's, light or dark."""
+    height = t.Int(480, min=200, max=4000).tag(sync=True)
+    """Height in CSS pixels, from 200 to 4,000."""
+
+    def __init__(
+        self,
+        capture: Capture,
+        *,
+        kind: str | None = None,
+        layer: int = 0,
+        heads: list[list[int]] | None = None,
+        view: str = "links",
+        query: int | str | None = None,
+        height: int = 480,
+        theme: str = "auto",
+        **traits: Any,
+    ) -> None:
+        if not isinstance(capture, Capture):
+            hint = " Index the list for one of them." if isinstance(capture, list) else ""
+            raise InputTypeError(
+                f"AttentionWidget shows a Capture, got {type(capture).__name__}.{hint} Make one with "
+                "attnscope.capture(model, tokenizer, text) or from_attentions(...)."
+            )
+        _refuse_unknown(traits)
+        self.capture = capture
+        kind = capture.kinds[0] if kind is None else kind
+        attention = self._attention(kind)
+        if heads is not None:
+            heads = checked_heads(attention, heads)
+            layer = layer_of_heads(heads, layer)
+        elif layer == 0 and 0 not in attention.stored:
+            layer = attention.layers[0]
+        layer = checked_layer(attention, layer)
+        heads = heads_in_layer(attention, [], layer) if heads is None else heads
+        self._desk = RequestDesk(capture, self._send_reply)
+        super().__init__(
+            _capture=describe(capture),
+            _first=first_answers(capture, kind, heads, checked_position(attention.queries, query)),
+            kind=kind,
+            layer=layer,
+            heads=heads,
+            view=view,
+            query=query,
+            height=height,
+            theme=theme,
+            **traits,
+        )
+        self.on_msg(self._on_message)
+
+    def __repr__(self) -> str:
+        attention = self._attention(self.kind)
+        name = f"{self.capture.model_name}, " if self.capture.model_name else ""
+        return (
+            f"AttentionWidget({name}{attention.shape_text}, {len(attention.queries)} tokens, {self.view} of "
+            f"{', '.join(f'layer {layer} head {head}' for layer, head in self.heads) or 'no head'}) "
+            "- run this cell in a notebook to see it live, or save it with .save('page.html')"
+        )
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write what is on screen to a file; the suffix decides.
+
+        Parameters
+        ----------
+        path
+            ``.html`` for one interactive page that opens from disk, complete for this capture, with no network;
+            ``.png`` or ``.svg`` for a picture.
+        """
+        from attnscope.export.save import save
+
+        save(self.capture, {name: getattr(self, name) for name in PUBLIC}, path)
+
+    def close(self) -> None:
+        """Close the widget and stop answering its page."""
+        if hasattr(self, "_desk"):
+            self._desk.close()
+        super().close()
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        bundle = super()._repr_mimebundle_(**kwargs)
+        if bundle is None:
+            return None
+        from attnscope.export.static import static_bundle
+
+        data, metadata = bundle
+        return {**data, **static_bundle(self.capture, {name: getattr(self, name) for name in PUBLIC})}, metadata
+
+    def _attention(self, kind: str) -> Attention:
+        if kind not in self.capture.kinds:
+            raise SelectionError(
+                f"There is no {kind!r} attention in this capture; it has {', '.join(map(repr, self.capture.kinds))}."
+            )
+        return self.capture[kind]
+
+    def _send_reply(self, reply: Any, buffers: list[bytes]) -> None:
+        if self.comm is not None:
+            self.send(reply, buffers)
+
+    def _on_message(self, _widget: Any, content: Any, _buffers: Any) -> None:
+        self._desk.take(content)
+
+    @t.validate("kind")
+    def _valid_kind(self, proposal: Any) -> str:
+        return self._attention(proposal["value"]).kind
+
+    @t.validate("layer")
+    def _valid_layer(self, proposal: Any) -> int:
+        return checked_layer(self._attention(self.kind), proposal["value"])
+
+    @t.validate("heads")
+    def _valid_heads(self, proposal: Any) -> list[list[int]]:
+        return checked_heads(self._attention(self.kind), proposal["value"])
+
+    @t.validate("query")
+    def _valid_query(self, proposal: Any) -> int | None:
+        return checked_position(self._attention(self.kind).queries, proposal["value"])
+
+    @t.validate("key")
+    def _valid_key(self, proposal: Any) -> int | None:
+        return checked_position(self._attention(self.kind).keys, proposal["value"])
+
+    @t.validate("measure")
+    def _valid_measure(self, proposal: Any) -> str:
+        if proposal["value"] == "scores" and not self._attention(self.kind).has_scores:
+            raise SelectionError(
+                "This capture holds weights only, so there are no scores to show. Capture the model with "
+                "attnscope.capture(...), or give queries and keys to from_queries_keys(...)."
+            )
+        return str(proposal["value"])
+
+    @t.observe("layer")
+    def _follow_layer(self, change: Any) -> None:
+        if self.heads:
+            self.heads = heads_in_layer(self._attention(self.kind), self.heads, change["new"])
+
+    @t.observe("heads")
+    def _follow_heads(self, change: Any) -> None:
+        self.layer = layer_of_heads(change["new"], self.layer)
+
+    @t.observe("kind")
+    def _follow_kind(self, change: Any) -> None:
+        if not change["old"]:
+            return
+        attention = self._attention(change["new"])
+        layer = self.layer if self.layer in attention.stored else attention.layers[0]
+        with self.hold_trait_notifications():
+            self.query = self.key = None
+            self.heads = heads_in_layer(attention, [pair for pair in self.heads if pair[0] == layer], layer)
+            self.layer = layer
+
+
+def _refuse_unknown(traits: dict[str, Any]) -> None:
+    """Refuse keywords that are no trait, with the nearest one."""
+    for name in traits:
+        if name not in PUBLIC:
+            near = difflib.get_close_matches(name, PUBLIC, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else f" The traits are {', '.join(PUBLIC)}."
+            raise InputTypeError(f"AttentionWidget has no trait {name!r}.{hint}")

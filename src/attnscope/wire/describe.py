@@ -1,0 +1,94 @@
+"""What the page is told about a capture before it asks for numbers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from attnscope.analysis.head_table import measures_of
+from attnscope.wire.protocol import VERSION, CaptureInfo, KindInfo, Notes, TokensInfo
+
+if TYPE_CHECKING:
+    from attnscope.attention.capture import Attention, Capture
+    from attnscope.attention.tokens import Tokens
+
+SAMPLED_HEADS, SAMPLED_ROWS = 64, 8
+"""Heads and rows whose sums are looked at for the note on row sums."""
+
+
+def describe(capture: Capture, *, error: float = 0.0) -> CaptureInfo:
+    """Describe a capture.
+
+    Parameters
+    ----------
+    error
+        Largest error of the weights the page will get, beyond float32 rounding.
+    """
+    return {
+        "version": VERSION,
+        "model": capture.model_name,
+        "kinds": [_kind(capture, attention, error) for attention in capture.attention.values()],
+    }
+
+
+def _kind(capture: Capture, attention: Attention, error: float) -> KindInfo:
+    same = attention.keys is attention.queries
+    return {
+        "kind": attention.kind,
+        "label": _label(attention),
+        "layers": list(attention.layers),
+        "heads": list(attention.head_counts),
+        "queries": _tokens(attention.queries),
+        "keys": None if same else _tokens(attention.keys),
+        "causal": attention.is_causal,
+        "measures": ["weights", "scores"] if attention.has_scores else ["weights"],
+        "statistics": list(measures_of(capture, attention.kind)),
+        "notes": _notes(attention, error),
+    }
+
+
+def _label(attention: Attention) -> str:
+    if attention.kind == "self":
+        return "decoder self-attention" if attention.is_causal else "encoder self-attention"
+    return f"{attention.kind} attention" if attention.kind == "cross" else f"{attention.kind} self-attention"
+
+
+def _tokens(tokens: Tokens) -> TokensInfo:
+    return {
+        "text": list(tokens.text),
+        "special": np.flatnonzero(tokens.special).tolist(),
+        "words": tokens.words.tolist(),
+        "segments": None if tokens.segments is None else tokens.segments.tolist(),
+    }
+
+
+def _notes(attention: Attention, error: float) -> Notes:
+    first = next(iter(attention.stored.values()))
+    cells = first.n_queries * first.n_keys
+    seen = np.mean([layer.mask.counts().sum() / max(cells, 1) for layer in attention.stored.values()])
+    sums = _row_sums(attention)
+    return {
+        "row_sums": [float(sums.min()), float(sums.max())] if sums.size else [0.0, 0.0],
+        "dtype": first.dtype,
+        "check": max(attention.check.values(), default=None),
+        "masked": float(1 - seen),
+        "error": error,
+    }
+
+
+def _row_sums(attention: Attention) -> np.ndarray:
+    """Sums of evenly spaced rows of evenly spaced heads, in float64."""
+    heads = [(layer, head) for layer in attention.stored.values() for head in range(layer.n_heads)]
+    step = max(1, -(-len(heads) // SAMPLED_HEADS))
+    sums = []
+    for layer, head in heads[::step]:
+        seeing = np.flatnonzero(layer.mask.counts() > 0)
+        rows = (
+            np.unique(seeing[np.linspace(0, seeing.size - 1, SAMPLED_ROWS).round().astype(int)])
+            if seeing.size
+            else seeing
+        )
+        if layer.n_keys and rows.size:
+            sums.append(layer.weight_rows(head, rows).sum(axis=1, dtype=np.float64))
+    return np.concatenate(sums) if sums else np.zeros(0)

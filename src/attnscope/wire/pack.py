@@ -1,0 +1,136 @@
+"""Everything a page without a kernel needs, as the bytes of one safetensors file."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from safetensors.numpy import save
+
+from attnscope.analysis.head_table import measures_of
+from attnscope.attention.arrays import to_float32
+from attnscope.attention.layers import QueriesKeys
+from attnscope.wire.answer import answer
+from attnscope.wire.describe import describe
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from attnscope.attention.capture import Attention, Capture
+    from attnscope.attention.layers import Layer
+    from attnscope.attention.mask import Mask
+
+SMALL = 1 << 21
+"""Bytes of queries and keys that are stored whatever the weights would take, since they also give scores: 2 MiB."""
+PACKED_ERROR = 0.5 / 65535
+"""Largest error of a packed weight."""
+
+
+def pack(capture: Capture, state: Mapping[str, Any]) -> bytes:
+    """Pack a capture and the state of a view.
+
+    Parameters
+    ----------
+    capture
+        The capture; all of it is stored.
+    state
+        The public traits to start with.
+
+    Returns
+    -------
+    bytes
+        A safetensors file, see README.md.
+    """
+    arrays: dict[str, np.ndarray] = {}
+    masks: dict[int, int] = {}
+    described_masks: list[dict[str, Any]] = []
+    layers, packed = [], False
+    for attention in capture.attention.values():
+        form = _form(attention)
+        packed |= form == "weights"
+        for number, layer in attention.stored.items():
+            if id(layer.mask) not in masks:
+                masks[id(layer.mask)] = len(described_masks)
+                described_masks.append(_mask(layer.mask, arrays))
+            described = _queries_keys(layer, arrays) if form == "queries_keys" else _weights(layer, arrays)
+            layers.append({"kind": attention.kind, "layer": number, "mask": masks[id(layer.mask)], **described})
+    info = describe(capture, error=PACKED_ERROR if packed else 0.0)
+    for kind in info["kinds"]:
+        if _form(capture[kind["kind"]]) == "weights":
+            kind["measures"] = ["weights"]
+    page = {
+        "capture": info,
+        "state": dict(state),
+        "first": _first(capture, arrays),
+        "layers": layers,
+        "masks": described_masks,
+    }
+    return save(arrays, {"page": json.dumps(page)})
+
+
+def _form(attention: Attention) -> str:
+    """Choose the form of one kind: queries and keys where they can be and are small, else packed weights."""
+    layers = list(attention.stored.values())
+    if not all(isinstance(layer, QueriesKeys) and layer.bias is None for layer in layers):
+        return "weights"
+    vectors = sum(
+        4 * layer.width * (layer.n_heads * layer.n_queries + layer.n_key_heads * layer.n_keys)
+        for layer in layers
+        if isinstance(layer, QueriesKeys)
+    )
+    weights = sum(2 * layer.n_heads * int(layer.mask.counts().sum()) for layer in layers)
+    return "queries_keys" if vectors <= max(weights, SMALL) else "weights"
+
+
+def _queries_keys(layer: Layer, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    assert isinstance(layer, QueriesKeys)
+    return {
+        "form": "queries_keys",
+        "heads": layer.n_heads,
+        "key_heads": layer.n_key_heads,
+        "width": layer.width,
+        "scale": layer.scale,
+        "softcap": layer.softcap,
+        "sinks": None if layer.sinks is None else _put(to_float32(layer.sinks), arrays),
+        "queries": _put(to_float32(layer.queries), arrays),
+        "keys": _put(to_float32(layer.keys), arrays),
+    }
+
+
+def _weights(layer: Layer, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    allowed = layer.mask.allowed(slice(None))
+    cells = np.empty((layer.n_heads, int(allowed.sum())), np.uint16)
+    for head in range(layer.n_heads):
+        weights = layer.weight_rows(head, slice(None))[allowed]
+        cells[head] = np.rint(np.clip(weights, 0, 1).astype(np.float64) * 65535)
+    return {"form": "weights", "heads": layer.n_heads, "weights": _put(cells, arrays)}
+
+
+def _mask(mask: Mask, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    if mask.is_full:
+        return {"form": "full"}
+    if mask.bits is not None:
+        return {"form": "bits", "bits": _put(mask.bits, arrays)}
+    return {"form": "interval", "from": _put(mask.start, arrays), "to": _put(mask.stop, arrays)}
+
+
+def _first(capture: Capture, arrays: dict[str, np.ndarray]) -> list[dict[str, Any]]:
+    """Store every head statistic, which the page has no time to compute."""
+    requests = [
+        {"type": "statistic", "kind": attention.kind, "statistic": name}
+        for attention in capture.attention.values()
+        for name in measures_of(capture, attention.kind)
+    ]
+    stored = []
+    for request in requests:
+        reply, buffers = answer(capture, {"id": None, **request})
+        values = np.frombuffer(buffers[0], "<f4").reshape(reply["shape"])
+        stored.append({"request": request, "reply": {**reply, "data": _put(values, arrays)}})
+    return stored
+
+
+def _put(array: np.ndarray, arrays: dict[str, np.ndarray]) -> str:
+    name = str(len(arrays))
+    arrays[name] = np.ascontiguousarray(array)
+    return name

@@ -1,0 +1,78 @@
+"""The shapes of everything that crosses to the page; the twin of ``js/src/protocol.ts``, explained in README.md."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NotRequired, TypedDict
+
+VERSION = 1
+
+Measure = Literal["weights", "scores"]
+MEASURES: tuple[Measure, ...] = ("weights", "scores")
+
+
+class TokensInfo(TypedDict):
+    """Tokens of one side."""
+
+    text: list[str]
+    special: list[int]
+    words: list[int]
+    segments: list[int] | None
+
+
+class Notes(TypedDict):
+    """What makes the numbers trustworthy, or not."""
+
+    row_sums: list[float]
+    dtype: str
+    check: float | None
+    masked: float
+    error: float
+
+
+class KindInfo(TypedDict):
+    """One kind of attention."""
+
+    kind: str
+    label: str
+    layers: list[int]
+    heads: list[int]
+    queries: TokensInfo
+    keys: TokensInfo | None
+    causal: bool
+    measures: list[Measure]
+    statistics: list[str]
+    notes: Notes
+
+
+class CaptureInfo(TypedDict):
+    """A capture without its numbers."""
+
+    version: int
+    model: str
+    kinds: list[KindInfo]
+
+
+class ErrorInfo(TypedDict):
+    """Why a request was refused."""
+
+    name: str
+    message: str
+
+
+class Reply(TypedDict):
+    """An answer; its numbers travel beside it, or as ``data`` inside it."""
+
+    id: Any
+    type: NotRequired[str]
+    version: NotRequired[int]
+    shape: NotRequired[list[int]]
+    dtype: NotRequired[str]
+    data: NotRequired[Any]
+    error: NotRequired[ErrorInfo]
+
+
+class First(TypedDict):
+    """A request the page would make first, and its answer."""
+
+    request: dict[str, Any]
+    reply: Reply
