@@ -115,8 +115,8 @@ def _layer_arrays(attentions: Any) -> Sequence[Array | None]:
         if not found:
             raise InputError(
                 f"This {type(attentions).__name__} has no attention weights. The model ran on a fast path that does "
-                "not return them (sdpa). Use attnscope.capture(model, tokenizer, text), which needs no reload, or load the "
-                'model with attn_implementation="eager" and call it with output_attentions=True.'
+                "not return them (sdpa). Use attnscope.capture(model, tokenizer, text), which needs no reload, or load "
+                'the model with attn_implementation="eager" and call it with output_attentions=True.'
             )
         attentions = found
     if isinstance(attentions, dict | str) or not isinstance(attentions, Iterable):

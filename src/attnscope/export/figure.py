@@ -58,7 +58,13 @@ class Figure:
         first, second = x + (right - x) * 0.46, x + (right - x) * 0.54
         points = f"M{number(x)} {number(y)}C{number(first)} {number(y)} {number(second)} {number(bottom)} {number(right)} {number(bottom)}"
         self._add(
-            "path", d=points, fill="none", stroke=color, stroke_width=width, stroke_opacity=opacity, stroke_linecap="round"
+            "path",
+            d=points,
+            fill="none",
+            stroke=color,
+            stroke_width=width,
+            stroke_opacity=opacity,
+            stroke_linecap="round",
         )
 
     def lines(self, segments: Iterable[tuple[float, float, float, float]], *, color: str, width: float = 1) -> None:

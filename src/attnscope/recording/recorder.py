@@ -205,8 +205,9 @@ class Recording:
             missing = sorted(set(range(expected)) - self._numbers)
             raise ModelError(
                 f"Only {len(self._numbers)} of the {expected} layers of {name} computed attention through "
-                f"transformers' attention interface; nothing was seen of layers {missing}. Models that mix attention with other "
-                "layers are not captured yet; name the layers to record with layers=[…]."
+                f"transformers' attention interface; nothing was seen of layers {missing}. "
+                "Models that mix attention with other layers are not captured yet; name the layers to record "
+                "with layers=[…]."
             )
 
     def _require_verified(self, layer: _Recorded) -> None:
