@@ -1,0 +1,94 @@
+"""The captures both sides of the wire are held to, and the files made of them.
+
+``python -m tests.wire.golden`` writes the files again after a change of the contract; the page's tests read them.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+from safetensors.numpy import save
+
+from attnscope import Capture, from_attentions
+from attnscope.attention.capture import Attention
+from attnscope.attention.layers import QueriesKeys
+from attnscope.attention.mask import Mask
+from attnscope.attention.tokens import Tokens
+from attnscope.wire import pack as packing
+
+FOLDER = Path(__file__).parent / "golden"
+STATE = {
+    "kind": "self", "view": "links", "layer": 1, "heads": [[1, 0]], "query": 2, "key": None, "measure": "weights",
+    "aggregate": "none", "threshold": 0.06, "special_tokens": True, "whole_words": False, "color_scale": "linear",
+    "theme": "light", "height": 480,
+}  # fmt: skip
+
+
+def _numbers(seed: int, *shape: int) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+def _layers(mask: Mask, *, softcap: float | None = None, sinks: bool = False, first: int = 0) -> Capture:
+    """Two layers of four heads over two key heads, with true layer numbers from ``first`` on."""
+    tokens = Tokens.of(["<s>", " the", " cat", "s", " sat", "<img src=x>", "\u2028", "é中"][: mask.n_queries])
+    layers = {
+        first + i: QueriesKeys(
+            _numbers(i, 4, mask.n_queries, 8) * 2,
+            _numbers(10 + i, 2, mask.n_keys, 8),
+            0.4,
+            mask,
+            softcap=softcap,
+            sinks=_numbers(20 + i, 4) if sinks else None,
+        )
+        for i in range(2)
+    }
+    return Capture({"self": Attention("self", layers, tokens, tokens)}, "golden")
+
+
+def cases() -> dict[str, Capture]:
+    """Every form a stored page can take."""
+    window = np.tril(np.ones((8, 8), bool)) & ~np.tril(np.ones((8, 8), bool), -3)
+    holes = np.random.default_rng(5).random((8, 8)) > 0.4
+    holes[3] = False
+    return {
+        "full": _layers(Mask.full(8, 8), first=1),
+        "causal": _layers(Mask.causal(8, 8)),
+        "window": _layers(Mask.of(window)),
+        "bits": _layers(Mask.of(holes)),
+        "softcap": _layers(Mask.causal(8, 8), softcap=1.5),
+        "sinks": _layers(Mask.causal(8, 8), sinks=True),
+        "packed": _layers(Mask.causal(8, 8)),
+        "packed-bits": _layers(Mask.of(holes)),
+        "given": from_attentions([None, np.full((1, 3, 3), 1 / 3, "f4"), np.eye(3, dtype="f4")[None].repeat(2, 0)], ["a", "b", "c"]),
+    }
+
+
+def files(name: str, capture: Capture) -> dict[str, bytes]:
+    """One case: the page's data, and every layer's weights and scores, NaN where masked."""
+    form = (lambda _: "weights") if name.startswith("packed") else packing._form
+    with patch.object(packing, "_form", form):
+        page = packing.pack(capture, STATE)
+    expected = {}
+    attention = capture["self"]
+    for number, layer in attention.stored.items():
+        hidden = ~layer.mask.allowed(slice(None))
+        for measure in ("weights", "scores") if attention.has_scores else ("weights",):
+            values = getattr(capture, measure)(number)
+            values[:, hidden] = np.nan
+            expected[f"{number}.{measure}"] = values
+    return {f"{name}.page.safetensors": page, f"{name}.expected.safetensors": save(expected, {"layers": json.dumps(attention.layers)})}
+
+
+def main() -> None:
+    """Write every file."""
+    FOLDER.mkdir(exist_ok=True)
+    for name, capture in cases().items():
+        for file, content in files(name, capture).items():
+            (FOLDER / file).write_bytes(content)
+
+
+if __name__ == "__main__":
+    main()
