@@ -103,6 +103,17 @@ class Mask:
             return (self.stop - self.start).astype(np.int64)
         return np.unpackbits(self.bits, axis=1, count=self.n_keys).sum(axis=1, dtype=np.int64)
 
+    def pooled(self, tall: int, wide: int) -> np.ndarray:
+        """Say which cells of a grid hold a visible key: bool [ceil(queries / tall), ceil(keys / wide)]."""
+        first = np.arange(0, self.n_keys, wide, dtype=np.int32)
+        rows = np.arange(0, self.n_queries, tall)
+        if self.bits is None:
+            start, stop = self.start[:, None], self.stop[:, None]
+            seen = (np.maximum(start, first) < np.minimum(stop, first + wide))
+        else:
+            seen = np.logical_or.reduceat(self.allowed(slice(None)), first, axis=1)
+        return np.logical_or.reduceat(seen, rows, axis=0)
+
     def take(self, queries: np.ndarray, keys: np.ndarray) -> Mask:
         """Keep some queries and some keys, both as increasing positions."""
         if self.bits is not None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape, quoteattr
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 FONT = "'DejaVu Sans', Verdana, system-ui, sans-serif"
 """The bundled font first, so that a picture is the same on every machine."""
@@ -56,7 +59,8 @@ class Figure:
         """Draw a link, level at both ends."""
         (x, y), (right, bottom) = start, end
         first, second = x + (right - x) * 0.46, x + (right - x) * 0.54
-        points = f"M{number(x)} {number(y)}C{number(first)} {number(y)} {number(second)} {number(bottom)} {number(right)} {number(bottom)}"
+        bends = " ".join(map(number, (first, y, second, bottom, right, bottom)))
+        points = f"M{number(x)} {number(y)}C{bends}"
         self._add(
             "path",
             d=points,
@@ -77,17 +81,13 @@ class Figure:
         self, x: float, y: float, size: float, cells: Iterable[tuple[int, int, int]], *, fill: str, gap: float = 0
     ) -> None:
         """Draw cells of one colour on a grid, each run as row, column, length."""
-        if gap:
-            pieces = [(row, column + i, 1) for row, column, length in cells for i in range(length)]
-        else:
-            pieces = list(cells)
-        side = number(size - gap)
-        points = "".join(
-            f"M{number(x + column * size)} {number(y + row * size)}h{number(length * size - gap)}v{side}h-{number(length * size - gap)}z"
-            for row, column, length in pieces
-        )
+        runs = ((r, c + i, 1) for r, c, length in cells for i in range(length)) if gap else cells
+        seam = gap / size
+        tall = number(1 - seam)
+        points = "".join(f"M{c} {r}h{number(n - seam)}v{tall}h-{number(n - seam)}z" for r, c, n in runs)
         if points:
-            self._add("path", d=points, fill=fill, shape_rendering="crispEdges")
+            place = f"translate({number(x)} {number(y)}) scale({number(size)})"
+            self._add("path", d=points, fill=fill, transform=place, shape_rendering="crispEdges")
 
     def text(
         self,
@@ -112,15 +112,13 @@ class Figure:
     def svg(self) -> str:
         """Write the drawing as one SVG document."""
         width, height = number(self.width), number(self.height)
-        return "".join(
-            [
-                f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" ',
-                f'role="img" aria-label={quoteattr(self.title)} font-family="{FONT}" xml:space="preserve">',
-                f'<rect width="{width}" height="{height}" fill="{self.ground}"/>',
-                *self.shapes,
-                "</svg>",
-            ]
+        head = (
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
+            f'viewBox="0 0 {width} {height}" role="img" aria-label={quoteattr(self.title)} '
+            f'font-family="{FONT}" xml:space="preserve">'
         )
+        paper = f'<rect width="{width}" height="{height}" fill="{self.ground}"/>'
+        return "".join([head, paper, *self.shapes, "</svg>"])
 
     def _add(self, name: str, inner: str = "", **attributes: str | float) -> None:
         written = "".join(

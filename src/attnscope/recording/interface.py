@@ -3,7 +3,8 @@
 Every modelling file that uses the interface asks ``AttentionInterface.get_interface`` for its attention function on
 each forward pass. That method is wrapped while at least one recording is open; the function it gives back runs the
 model's own attention unchanged and then shows the call to the recording of the current context. The model, its config
-and its choice of implementation are not touched, and code outside the recording's context is not recorded.
+and its choice of implementation are not touched, and code outside the recording's context is not recorded. Compiled
+models run in Python meanwhile, where their calls can be seen.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    import torch
 
     Watcher = Callable[["AttentionCall"], None]
 
@@ -57,6 +58,7 @@ _watcher: ContextVar[Watcher | None] = ContextVar("attnscope_watcher", default=N
 _lock = threading.Lock()
 _open = 0
 _original: Callable[..., Any] | None = None
+_stance: Any = None
 
 
 @contextmanager
@@ -90,7 +92,8 @@ def _uninstall() -> None:
         _open -= 1
         if _open == 0:
             AttentionInterface.get_interface = _original
-            _original = None
+            _stance.__exit__(None, None, None)
+            _original = _stance = None
 
 
 def _watched(get_interface: Callable[..., Any]) -> Callable[..., Any]:

@@ -18,7 +18,7 @@ from attnscope.attention.tokens import Tokens
 from attnscope.errors import InputError, ModelError, NoAttentionError, NotFoundError, UnverifiedError
 from attnscope.recording import check, models
 from attnscope.recording.encode import tokens_of_ids
-from attnscope.recording.interface import AttentionCall, watching
+from attnscope.recording.interface import AttentionCall, is_watching, watching
 from attnscope.recording.masks import MaskReader
 
 if TYPE_CHECKING:
@@ -69,7 +69,6 @@ class Recording:
         with ExitStack() as stack:
             hook = self._model.register_forward_pre_hook(self._on_forward, with_kwargs=True)
             stack.callback(hook.remove)
-            stack.enter_context(_uncompiled())
             stack.enter_context(watching(self._on_call))
             self._open = stack.pop_all()
         return self
@@ -123,6 +122,8 @@ class Recording:
         return [self._make(item, None if tokens is None else tokens[item], tokenizer, None) for item in range(batch)]
 
     def _on_forward(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if not is_watching(self._on_call):
+            return  # a pass of another thread, or of a recording inside this one
         self._passes += 1
         bound = inspect.signature(module.forward).bind_partial(*args, **kwargs).arguments
         self._inputs = {**bound, **bound.get("kwargs", {})}
@@ -292,8 +293,3 @@ def _own(tensor: torch.Tensor) -> torch.Tensor:
     tensor = tensor.detach().cpu()
     shared = tensor.untyped_storage().nbytes() > tensor.numel() * tensor.element_size()
     return tensor.clone() if shared else tensor
-
-
-def _uncompiled() -> Any:
-    """Run compiled models in Python while the recording is open, where their calls can be seen."""
-    return torch.compiler.set_stance("force_eager")

@@ -66,7 +66,5 @@ def heads_in_layer(attention: Attention, heads: Sequence[Sequence[int]], layer: 
 
 
 def layer_of_heads(heads: Sequence[Sequence[int]], layer: int) -> int:
-    """Give the layer a selection is in: the one it was in, or that of the head selected last."""
-    if not heads or any(selected == layer for selected, _ in heads):
-        return layer
-    return heads[-1][0]
+    """Give the layer of the head selected last; without heads, the layer there was."""
+    return heads[-1][0] if heads else layer

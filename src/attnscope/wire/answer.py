@@ -10,6 +10,7 @@ import numpy as np
 
 from attnscope.analysis.head_table import measures_of
 from attnscope.analysis.rows import head_means
+from attnscope.attention.compute import cell_span
 from attnscope.errors import AttnscopeError, InputError, NotFoundError
 from attnscope.wire.protocol import MEASURES, VERSION, Reply
 
@@ -104,7 +105,10 @@ def _overview(capture: Capture, request: Mapping[str, Any], is_cancelled: Callab
         raise InputError(f"An overview has at most {MOST_OVERVIEW} cells a side, {size} were asked for.")
     if is_cancelled():
         raise Cancelled
-    return attention.overview(layer, head, size)
+    picture = attention.overview(layer, head, size)
+    mask = attention.layer(layer).mask
+    picture[~mask.pooled(cell_span(mask.n_queries, size), cell_span(mask.n_keys, size))] = np.nan
+    return picture
 
 
 def _pair(capture: Capture, request: Mapping[str, Any], is_cancelled: Callable[[], bool]) -> np.ndarray:

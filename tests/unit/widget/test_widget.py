@@ -48,8 +48,8 @@ def test_setting_the_heads_sets_the_layer(widget):
     assert widget.layer == 1
     assert ("layer", 1) in seen
     assert widget.heads == [[2, 1], [1, 3]]
-    widget.heads = [[0, 0], [1, 3]]
-    assert widget.layer == 1
+    widget.heads = [[1, 0], [0, 3]]
+    assert widget.layer == 0
 
 
 def test_doubled_heads_count_once(widget):
