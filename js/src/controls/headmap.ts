@@ -1,0 +1,244 @@
+import { type Context, inkOf, paletteOf } from "../context.js";
+import { seriesOf } from "../data.js";
+import { el, onSize, prepare, setAttribute, watch } from "../dom.js";
+import { cellColor, paintHeadGrid } from "../draw/headmap.js";
+import { css } from "../draw/palette.js";
+import type { Head, KindInfo } from "../protocol.js";
+import { sameHead } from "../state.js";
+import { fixed } from "../text.js";
+import { GridCell } from "../gridcell.js";
+import type { HeadValues } from "./headvalues.js";
+import { selectHead } from "./selection.js";
+
+const MOST_CELLS = 32;
+const LABEL = 26;
+
+/** Layers × heads, coloured by a question; the selector of layer and heads. */
+export class HeadMap {
+  readonly element = el("div", { class: "headmap" });
+  readonly #draw = () => this.#paint();
+  #cells: HTMLElement[][] = [];
+  #canvas: HTMLCanvasElement | null = null;
+  #proxy: GridCell | null = null;
+  #kind: KindInfo | undefined;
+  #at: [number, number] = [0, 0];
+  #pitch = 15;
+
+  constructor(
+    readonly context: Context,
+    readonly values: HeadValues,
+  ) {
+    const { state, life, scheduler } = context;
+    onSize(this.element, life, (width) => {
+      if (width > 0) this.#fit(width);
+      scheduler.paint(this.#draw);
+    });
+    watch(life, () => {
+      void [state.now.kind.value, state.now.heads.value, state.page.dark.value, values.version.value];
+      void [state.synced.color_scale.value, values.question.value];
+      scheduler.paint(this.#draw);
+    });
+    this.#listen();
+  }
+
+  get #most(): number {
+    return Math.max(1, ...(this.#kind?.heads ?? [1]));
+  }
+
+  #fit(width: number): void {
+    this.#pitch = Math.min(15, Math.max(3, Math.floor((width - LABEL) / this.#most)));
+    this.element.style.setProperty("--pitch", `${this.#pitch}px`);
+    this.element.style.setProperty("--gap", this.#pitch > 5 ? "1px" : "0px");
+  }
+
+  #build(kind: KindInfo): void {
+    this.#kind = kind;
+    this.#at = [0, 0];
+    this.#cells = [];
+    this.#canvas = null;
+    this.#proxy = null;
+    this.#fit(this.element.clientWidth || 206);
+    const large = kind.layers.length > MOST_CELLS || this.#most > MOST_CELLS;
+    this.element.replaceChildren(large ? this.#buildCanvas(kind) : this.#buildCells(kind), this.#ticks());
+  }
+
+  #buildCells(kind: KindInfo): HTMLElement {
+    const grid = el("div", {
+      role: "grid",
+      class: "head-grid",
+      "aria-label": "Heads: rows are layers, columns are heads",
+      "aria-multiselectable": "true",
+    });
+    kind.layers.forEach((layer, row) => {
+      const line = el("div", { role: "row", class: "head-row" });
+      line.append(el("div", { role: "rowheader", class: "layer-name" }, `L${layer}`));
+      this.#cells.push([]);
+      for (let head = 0; head < (kind.heads[row] ?? 0); head++) {
+        const cell = el("div", { role: "gridcell", class: "head-cell", "data-layer": layer, "data-head": head, tabindex: -1 });
+        this.#cells[row]?.push(cell);
+        line.append(cell);
+      }
+      grid.append(line);
+    });
+    return grid;
+  }
+
+  #buildCanvas(kind: KindInfo): HTMLElement {
+    this.#canvas = el("canvas", { "aria-hidden": "true" });
+    this.#proxy = new GridCell("Heads: rows are layers, columns are heads");
+    const names = el("div", { class: "layer-names", "aria-hidden": "true" });
+    const every = Math.ceil(12 / this.#pitch);
+    kind.layers.forEach((layer, row) => {
+      if (row % every !== 0) return;
+      const name = el("span", {}, `L${layer}`);
+      name.style.setProperty("top", `${row * this.#pitch}px`);
+      names.append(name);
+    });
+    return el("div", { class: "head-canvas" }, names, this.#canvas, this.#proxy.element);
+  }
+
+  #ticks(): HTMLElement {
+    const ticks = el("div", { class: "head-ticks", "aria-hidden": "true" });
+    const every = this.#most <= 16 ? 3 : this.#most <= 40 ? 8 : 16;
+    for (let head = 0; head < this.#most; head += every) {
+      const tick = el("span", {}, String(head));
+      tick.style.setProperty("left", `${LABEL + (head + 0.5) * this.#pitch}px`);
+      ticks.append(tick);
+    }
+    return ticks;
+  }
+
+  #name(row: number, head: number): string {
+    const value = this.values.valueAt(row, head);
+    const number = value === undefined ? "" : `: ${this.values.question.value.label} ${Number.isNaN(value) ? "none" : fixed(value, 2)}`;
+    return `Layer ${this.#kind?.layers[row]}, head ${head}${number}`;
+  }
+
+  #paint(): void {
+    const { state, life } = this.context;
+    if (life.aborted) return;
+    const kind = state.now.kind.value;
+    if (kind !== this.#kind) this.#build(kind);
+    const heads = state.now.heads.value;
+    const palette = paletteOf(state);
+    const series = seriesOf(heads, "none");
+    const inks = heads.map((_, at) => css(inkOf(this.context, series, at)));
+    const last = heads[heads.length - 1];
+    const focused = this.#focused();
+    if (!focused && last) this.#at = [kind.layers.indexOf(last[0]), last[1]];
+    if (this.#canvas) this.#paintCanvas(this.#canvas, kind, heads, inks);
+    this.#cells.forEach((row, at) => {
+      row.forEach((cell, head) => {
+        const chosen = heads.findIndex((other) => sameHead(other, [kind.layers[at] as number, head]));
+        cell.style.setProperty("background-color", cellColor(palette, this.values.strengthAt(at, head)));
+        if (chosen < 0) cell.style.removeProperty("--ring");
+        else cell.style.setProperty("--ring", inks[chosen] as string);
+        setAttribute(cell, "aria-selected", String(chosen >= 0));
+        setAttribute(cell, "aria-label", this.#name(at, head));
+        setAttribute(cell, "tabindex", at === this.#at[0] && head === this.#at[1] ? 0 : -1);
+      });
+    });
+  }
+
+  #paintCanvas(canvas: HTMLCanvasElement, kind: KindInfo, heads: readonly Head[], inks: readonly string[]): void {
+    const pitch = this.#pitch;
+    const pen = prepare(canvas, this.#most * pitch, kind.layers.length * pitch);
+    const exists = (row: number, head: number) => head < (kind.heads[row] ?? 0);
+    const at = (row: number, head: number) => (exists(row, head) ? (this.values.strengthAt(row, head) ?? Number.NaN) : undefined);
+    if (pen) {
+      paintHeadGrid(pen, { layers: kind.layers.length, heads: this.#most, pitch, at }, paletteOf(this.context.state));
+      heads.forEach(([layer, head], index) => {
+        pen.strokeStyle = inks[index] as string;
+        pen.lineWidth = 2;
+        pen.strokeRect(head * pitch, kind.layers.indexOf(layer) * pitch, Math.max(3, pitch - 1), Math.max(3, pitch - 1));
+      });
+    }
+    const [row, head] = this.#at;
+    this.#proxy?.describe([kind.layers.length, this.#most], this.#at, this.#name(row, head));
+    this.#proxy?.place(head * pitch, row * pitch, pitch, pitch);
+    const cell = this.#proxy?.cell;
+    if (!cell) return;
+    const layer = kind.layers[row] as number;
+    setAttribute(cell, "data-layer", layer);
+    setAttribute(cell, "data-head", head);
+    setAttribute(cell, "aria-selected", String(heads.some((other) => sameHead(other, [layer, head]))));
+  }
+
+  #focused(): boolean {
+    const root = this.element.getRootNode() as Document | ShadowRoot;
+    return root.activeElement !== null && this.element.contains(root.activeElement);
+  }
+
+  #place(event: Event): [number, number] | null {
+    const cell = event.target instanceof Element ? event.target.closest<HTMLElement>("[data-layer]") : null;
+    const kind = this.#kind;
+    if (!kind) return null;
+    if (cell && !(event instanceof MouseEvent && this.#canvas)) {
+      return [kind.layers.indexOf(Number(cell.dataset.layer)), Number(cell.dataset.head)];
+    }
+    if (!this.#canvas || !(event instanceof MouseEvent)) return null;
+    const box = this.#canvas.getBoundingClientRect();
+    const [row, head] = [event.clientY - box.top, event.clientX - box.left].map((at) => Math.floor(at / this.#pitch));
+    if (row === undefined || head === undefined || row < 0 || head < 0 || head >= (kind.heads[row] ?? 0)) return null;
+    return [row, head];
+  }
+
+  #listen(): void {
+    const on = <Name extends keyof HTMLElementEventMap>(name: Name, run: (event: HTMLElementEventMap[Name]) => void) =>
+      this.element.addEventListener(name, run, { signal: this.context.life });
+    on("click", (event) => {
+      const place = this.#place(event);
+      if (place) this.#select(place, event.shiftKey || event.ctrlKey || event.metaKey);
+    });
+    on("pointermove", (event) => this.#explain(event));
+    on("pointerleave", () => this.context.tooltip.hide());
+    on("keydown", (event) => this.#key(event));
+  }
+
+  #explain(event: PointerEvent): void {
+    const place = this.#place(event);
+    if (!place) return this.context.tooltip.hide();
+    const cell = this.#cells[place[0]]?.[place[1]];
+    const near = cell?.getBoundingClientRect() ?? new DOMRect(event.clientX, event.clientY, 1, 1);
+    this.context.tooltip.show(this.#name(...place), near);
+  }
+
+  #select(place: [number, number], add: boolean): void {
+    this.#at = place;
+    const layer = this.#kind?.layers[place[0]];
+    if (layer !== undefined) selectHead(this.context.state, [layer, place[1]], add);
+    (this.#cells[place[0]]?.[place[1]] ?? this.#proxy?.cell)?.focus({ preventScroll: true });
+  }
+
+  #key(event: KeyboardEvent): void {
+    if (event.ctrlKey || event.metaKey || event.altKey || !this.#kind) return;
+    const [row, head] = this.#at;
+    const steps: Record<string, [number, number]> = {
+      ArrowUp: [row - 1, head],
+      ArrowDown: [row + 1, head],
+      ArrowLeft: [row, head - 1],
+      ArrowRight: [row, head + 1],
+      Home: [row, 0],
+      End: [row, this.#most],
+      PageUp: [row - 8, head],
+      PageDown: [row + 8, head],
+    };
+    const step = steps[event.key];
+    if (step) this.#move(step);
+    else if (event.key === "Enter" || event.key === " ") this.#select(this.#at, event.shiftKey);
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  #move([row, head]: [number, number]): void {
+    const kind = this.#kind as KindInfo;
+    const at = Math.min(kind.layers.length - 1, Math.max(0, row));
+    this.#at = [at, Math.min((kind.heads[at] ?? 1) - 1, Math.max(0, head))];
+    this.#paint();
+    const cell = this.#cells[this.#at[0]]?.[this.#at[1]] ?? this.#proxy?.cell;
+    cell?.focus();
+    cell?.scrollIntoView({ block: "nearest", inline: "nearest" });
+    if (this.#proxy) this.context.state.page.spoken.value = this.#name(...this.#at);
+  }
+}

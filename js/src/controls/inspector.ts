@@ -1,0 +1,143 @@
+import { topPositions } from "../attention/strength.js";
+import { colorOf, type Context, inkOf } from "../context.js";
+import type { Series } from "../data.js";
+import { el, watch } from "../dom.js";
+import { css } from "../draw/palette.js";
+import { fixed, pieces } from "../text.js";
+import { rowStrengths } from "../views/lines.js";
+import { headChips } from "./chips.js";
+import { honesty } from "./honesty.js";
+import { type Subject, subjectOf, summary, valuesOf } from "./subject.js";
+
+const SETTLE_MS = 40;
+const CAVEAT = "Weights say where this head looked, not why the model answered.";
+
+/** The right rail: exact numbers for the token in question. */
+export function makeInspector(context: Context): HTMLElement {
+  const { state, data, life, scheduler } = context;
+  const body = el("div", { class: "inspector-body" });
+  const strip = honesty(context);
+  const chips = headChips(context);
+  const later = scheduler.settle(SETTLE_MS);
+  let announced = "";
+
+  const paint = () => {
+    if (life.aborted) return;
+    const subject = subjectOf(context);
+    const all = data.series;
+    const order = all.map((_, at) => all.length - 1 - at);
+    const sections = order.map((at) => section(context, all, at, subject, chips));
+    body.replaceChildren(...heading(context, subject), ...pair(context, subject), ...sections);
+    announced = announce(context, subject, announced);
+  };
+  const request = () => {
+    const subject = subjectOf(context);
+    data.need("inspector", subject?.side === "query" ? [subject.unit] : []);
+    data.needColumn("inspector key", subject?.side === "key" ? subject.unit : null);
+  };
+  watch(life, () => {
+    const { now, synced } = state;
+    void [data.version.value, now.heads.value, now.measure.value, synced.aggregate.value, synced.special_tokens.value];
+    void [now.queries.value, now.keys.value, state.page.dark.value, synced.color_scale.value];
+    for (const one of data.series) for (const head of one.heads) chips(head);
+    const subject = subjectOf(context);
+    if (subject) later(request);
+    scheduler.paint(paint);
+  });
+  return el(
+    "div",
+    { class: "rail rail-details", role: "region", "aria-label": "Inspector", tabindex: 0 },
+    body,
+    strip,
+    el("p", { class: "caveat" }, CAVEAT),
+  );
+}
+
+function tokenText(text: string): HTMLElement {
+  const node = el("bdi", {});
+  for (const piece of pieces(text)) node.append(piece.sign ? el("i", {}, piece.text) : piece.text);
+  return node;
+}
+
+function heading({ state }: Context, subject: Subject | null): HTMLElement[] {
+  if (!subject) {
+    const help = "Hover a token to see what it attends to; click to pin it.";
+    return [el("h3", {}, "Selected heads"), el("p", { class: "hint" }, help)];
+  }
+  const axis = (subject.side === "query" ? state.now.queries : state.now.keys).value;
+  const unit = axis.units[subject.unit];
+  const place = unit && unit.to - unit.from > 1 ? `positions ${unit.from}–${unit.to - 1}` : `position ${unit?.from}`;
+  return [
+    el("h3", {}, `${subject.pinned ? "Pinned" : "Hovered"} ${subject.side}`),
+    el("p", { class: "subject" }, el("b", {}, tokenText(unit?.text ?? "")), " ", el("small", {}, place)),
+  ];
+}
+
+/** With both sides in question, the one number between them stands first. */
+function pair(context: Context, subject: Subject | null): HTMLElement[] {
+  if (!subject || subject.side !== "query" || subject.other === null) return [];
+  const { other } = subject;
+  const { state, data } = context;
+  const all = data.series;
+  const from = state.now.queries.value.units[subject.unit]?.text ?? "";
+  const to = state.now.keys.value.units[other]?.text ?? "";
+  const numbers = all.map((series, at) => {
+    const value = data.row(series, subject.unit)?.values[other];
+    const line = el("div", { class: "pair-value" }, el("span", {}, series.short), number(value));
+    line.style.setProperty("--ink", css(inkOf(context, all, at)));
+    return line;
+  });
+  return [el("div", { class: "pair" }, el("div", {}, tokenText(from), " → ", tokenText(to)), ...numbers.reverse())];
+}
+
+function number(value: number | undefined): HTMLElement {
+  if (value === undefined) return el("span", { class: "number" }, "…");
+  return el("span", { class: "number", "data-weight": String(value) }, fixed(value));
+}
+
+function section(
+  context: Context,
+  all: readonly Series[],
+  at: number,
+  subject: Subject | null,
+  chips: (head: Series["heads"][number]) => string[],
+): HTMLElement {
+  const series = all[at] as Series;
+  const node = el("section", { class: "head-section" }, el("h4", {}, series.name));
+  node.style.setProperty("--ink", css(inkOf(context, all, at)));
+  node.style.setProperty("--fill", css(colorOf(context, all, at)));
+  const [head] = series.heads;
+  const habits = series.heads.length === 1 && head ? chips(head) : [];
+  if (habits.length > 0) node.append(el("div", { class: "habits" }, ...habits.map((text) => el("span", { class: "habit" }, text))));
+  if (subject) node.append(ranking(context, series, subject, all.length === 1 ? 8 : 4));
+  return node;
+}
+
+function ranking(context: Context, series: Series, subject: Subject, count: number): HTMLElement {
+  const { state } = context;
+  const values = valuesOf(context, series, subject);
+  if (!values) return el("p", { class: "hint" }, "…");
+  const axis = (subject.side === "query" ? state.now.keys : state.now.queries).value;
+  const top = topPositions(values, count);
+  if (top.length === 0) return el("p", { class: "hint" }, "Nothing to attend to here.");
+  const strengths = rowStrengths(values, state.now.measure.value, "linear");
+  const list = el("ol", { class: "ranking" });
+  for (const at of top) {
+    const fill = el("i", {});
+    fill.style.setProperty("width", `${(100 * (strengths[at] as number)).toFixed(1)}%`);
+    const text = el("span", { class: "ranking-token" }, tokenText(axis.units[at]?.text ?? ""));
+    list.append(el("li", {}, text, el("span", { class: "bar", "aria-hidden": "true" }, fill), number(values[at])));
+  }
+  return list;
+}
+
+function announce(context: Context, subject: Subject | null, before: string): string {
+  if (!subject?.pinned) return "";
+  const { synced } = context.state;
+  const name = `${subject.side}|${subject.unit}|${synced.key.value}|${JSON.stringify(context.state.now.heads.value)}`;
+  if (name === before) return before;
+  const text = summary(context, { ...subject, other: subject.side === "query" ? context.state.now.key.value : null });
+  if (text === null) return before;
+  context.state.page.spoken.value = text;
+  return name;
+}

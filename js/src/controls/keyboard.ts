@@ -1,0 +1,36 @@
+import { type Context, release } from "../context.js";
+import { moveHead, moveLayer } from "./selection.js";
+
+const TEXTS = new Set(["text", "search", "number"]);
+
+/** Keys that work wherever the focus is inside the frame, unless a control there uses them itself. */
+export function listenToKeys(root: HTMLElement, { state, life }: Context, find: () => void): void {
+  const run = (event: KeyboardEvent): boolean => {
+    const target = event.composedPath()[0];
+    const typing = target instanceof HTMLInputElement && TEXTS.has(target.type);
+    if (event.key === "Escape") {
+      state.page.hoverQuery.value = null;
+      state.page.hoverKey.value = null;
+      return release(state);
+    }
+    if (typing) return false;
+    if (event.key === "/") {
+      find();
+      return true;
+    }
+    if (target instanceof HTMLInputElement || target instanceof HTMLSelectElement) return false;
+    if (event.key === "ArrowLeft") moveLayer(state, -1);
+    else if (event.key === "ArrowRight") moveLayer(state, 1);
+    else if (event.key === "ArrowUp") moveHead(state, -1);
+    else if (event.key === "ArrowDown") moveHead(state, 1);
+    else return false;
+    return true;
+  };
+  const listen = (event: KeyboardEvent) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (run(event)) event.preventDefault();
+    // A notebook has its own meaning for single keys.
+    event.stopPropagation();
+  };
+  root.addEventListener("keydown", listen, { signal: life });
+}

@@ -1,0 +1,119 @@
+import { type Context, inkOf } from "../context.js";
+import { seriesOf } from "../data.js";
+import { el, watch } from "../dom.js";
+import { css } from "../draw/palette.js";
+import type { Traits } from "../state.js";
+import { words } from "../text.js";
+import { checkbox, select, setOptions } from "./fields.js";
+import { HeadMap } from "./headmap.js";
+import { headValues, pairLabel } from "./headvalues.js";
+import { makeSearch } from "./search.js";
+import { selectHead } from "./selection.js";
+
+const AUTO = "";
+
+/** The left rail: which heads, and what of them is shown. */
+export function makeRail(context: Context): { element: HTMLElement; focusSearch(): void } {
+  const search = makeSearch(context);
+  const element = el(
+    "div",
+    { class: "rail rail-heads", role: "region", "aria-label": "Heads and what is shown" },
+    ...headSection(context),
+    el("h3", {}, "Selected"),
+    chips(context),
+    el("h3", {}, "Show"),
+    showPanel(context),
+    search.element,
+  );
+  return { element, focusSearch: search.focus };
+}
+
+function headSection(context: Context): HTMLElement[] {
+  const { state, life } = context;
+  const values = headValues(context);
+  const menu = el("select", { "aria-label": "Heads coloured by", class: "question" });
+  menu.addEventListener("change", () => {
+    state.page.colorBy.value = menu.value === AUTO ? null : menu.value;
+  });
+  watch(life, () => {
+    const { statistics } = state.now.kind.value;
+    const pair = pairLabel(context);
+    const options: [string, string][] = statistics.map((name) => [name, words(name)]);
+    if (pair || options.length === 0) options.unshift(["pair", pair ? `“${pair}”` : "pin a query and a key"]);
+    setOptions(menu, options);
+    menu.value = values.question.value.name || "pair";
+  });
+  const map = new HeadMap(context, values);
+  return [el("h3", { class: "question-line" }, "Heads — coloured by ", menu), map.element];
+}
+
+function chips(context: Context): HTMLElement {
+  const { state, life } = context;
+  const list = el("ul", { class: "chips", "aria-label": "Selected heads" });
+  watch(life, () => {
+    const heads = state.now.heads.value;
+    const series = seriesOf(heads, "none");
+    void state.page.dark.value;
+    list.replaceChildren(
+      ...heads.map(([layer, head], at) => {
+        const ink = css(inkOf(context, series, at));
+        const name = `L${layer} H${head}`;
+        const remove = el("button", { type: "button", "aria-label": `Remove ${name}` }, "×");
+        remove.disabled = heads.length === 1;
+        remove.addEventListener("click", () => selectHead(state, [layer, head], true));
+        const chip = el("li", { class: "chip" }, el("i", { class: "dot" }), name, remove);
+        chip.style.setProperty("--ink", ink);
+        return chip;
+      }),
+    );
+  });
+  return list;
+}
+
+function showPanel(context: Context): HTMLElement {
+  const { state, life } = context;
+  const set = (patch: Partial<Traits>) => state.set(patch);
+  const special = checkbox("special tokens", (on) => set({ special_tokens: on }));
+  const whole = checkbox("whole words", (on) => set({ whole_words: on }));
+  const slider = el("input", { type: "range", min: 0, max: 1, step: 0.01, "aria-label": "Threshold" });
+  const number = el("output", { class: "number" });
+  slider.addEventListener("input", () => set({ threshold: Number(slider.value) }));
+  const threshold = el("label", { class: "field" }, el("span", {}, "threshold"), slider, number);
+  const measure = select("measure", [], (value) => set({ measure: value }));
+  const scale = select(
+    "colour scale",
+    [
+      ["linear", "linear"],
+      ["log", "log"],
+      ["rank", "rank"],
+    ],
+    (value) => set({ color_scale: value as Traits["color_scale"] }),
+  );
+  const aggregate = select(
+    "heads",
+    [
+      ["none", "side by side"],
+      ["mean", "mean"],
+      ["max", "maximum"],
+    ],
+    (value) => set({ aggregate: value as Traits["aggregate"] }),
+  );
+  aggregate.field.setAttribute("aria-label", "Join the selected heads");
+  watch(life, () => {
+    const { synced, now } = state;
+    special.field.checked = synced.special_tokens.value;
+    whole.field.checked = synced.whole_words.value;
+    slider.value = String(now.threshold.value);
+    number.textContent = now.threshold.value.toFixed(2);
+    setOptions(
+      measure.field,
+      now.kind.value.measures.map((name) => [name, words(name)]),
+    );
+    measure.field.value = now.measure.value;
+    scale.field.value = synced.color_scale.value;
+    aggregate.field.value = synced.aggregate.value;
+    aggregate.field.disabled = now.heads.value.length < 2;
+  });
+  const checks = el("div", { class: "checks" }, special.element, whole.element);
+  return el("div", { class: "show" }, checks, threshold, measure.element, scale.element, aggregate.element);
+}

@@ -1,0 +1,84 @@
+import type { Context } from "../context.js";
+import { el, setAttribute, setText, watch } from "../dom.js";
+import type { KindInfo } from "../protocol.js";
+import { VIEWS } from "../views/registry.js";
+import { setOptions } from "./fields.js";
+
+export function describe({ label, layers, heads, queries, keys }: KindInfo): string {
+  const [least, most] = [Math.min(...heads), Math.max(...heads)];
+  const shape = `${layers.length} × ${least === most ? most : `${least}–${most}`} heads`;
+  const tokens = keys ? `${queries.text.length} × ${keys.text.length} tokens` : `${queries.text.length} tokens`;
+  return `${label} · ${shape} · ${tokens}`;
+}
+
+export interface TopBar {
+  element: HTMLElement;
+  tabs: ReadonlyMap<string, HTMLElement>;
+}
+
+/** Title, kind of attention, view tabs, the folded rails' buttons, and save. */
+export function makeTopBar(context: Context, panel: string, save: () => void, fold: (rail: string) => void): TopBar {
+  const { state, life } = context;
+  const about = el("span", { class: "about" });
+  const kinds = el("select", { "aria-label": "Kind of attention", class: "kinds" });
+  kinds.addEventListener("change", () => {
+    state.set({ kind: kinds.value, query: null, key: null });
+  });
+  const title = el("div", { class: "title" }, el("b", {}, state.capture.model), kinds, about);
+  const { element: tablist, tabs } = makeTabs(context, panel);
+  const button = (name: string, label: string, run: () => void, icon = "") => {
+    const node = el("button", { type: "button", class: name }, icon, el("span", {}, label));
+    node.addEventListener("click", run);
+    return node;
+  };
+  const folds = el(
+    "div",
+    { class: "folds" },
+    ...(["heads", "details"] as const).map((rail) => {
+      const node = button("fold", rail === "heads" ? "Heads" : "Details", () => fold(rail));
+      node.dataset.rail = rail;
+      return node;
+    }),
+  );
+  watch(life, () => {
+    const kind = state.now.kind.value;
+    setText(about, describe(kind));
+    kinds.hidden = state.capture.kinds.length < 2;
+    setOptions(
+      kinds,
+      state.capture.kinds.map((entry) => [entry.kind, entry.kind]),
+    );
+    kinds.value = kind.kind;
+  });
+  const element = el("header", { class: "topbar" }, title, folds, tablist, button("save", "Save", save, "⤓ "));
+  element.querySelector(".save")?.setAttribute("aria-label", "Save this view as a picture");
+  return { element, tabs };
+}
+
+function makeTabs({ state, life }: Context, panel: string): { element: HTMLElement; tabs: Map<string, HTMLElement> } {
+  const tabs = new Map<string, HTMLElement>();
+  for (const { name, label } of VIEWS) {
+    const tab = el("button", { type: "button", role: "tab", id: `${panel}-${name}`, "aria-controls": panel }, label);
+    tab.addEventListener("click", () => state.set({ view: name }));
+    tabs.set(name, tab);
+  }
+  const element = el("div", { class: "tabs", role: "tablist", "aria-label": "View" }, ...tabs.values());
+  element.addEventListener("keydown", (event) => {
+    const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (by === undefined) return;
+    const at = VIEWS.findIndex(({ name }) => tabs.get(name)?.getAttribute("aria-selected") === "true");
+    const next = VIEWS[(at + by + VIEWS.length) % VIEWS.length];
+    if (next) state.set({ view: next.name });
+    if (next) tabs.get(next.name)?.focus();
+    event.preventDefault();
+    event.stopPropagation();
+  });
+  watch(life, () => {
+    const chosen = VIEWS.find(({ name }) => name === state.synced.view.value) ?? VIEWS[0];
+    for (const [name, tab] of tabs) {
+      setAttribute(tab, "aria-selected", String(name === chosen?.name));
+      setAttribute(tab, "tabindex", name === chosen?.name ? 0 : -1);
+    }
+  });
+  return { element, tabs };
+}

@@ -1,0 +1,254 @@
+import { type Signal, signal } from "@preact/signals-core";
+import { type Axis, joinKeys, maxRows, meanRows } from "./attention/axis.js";
+import { withoutSpecial } from "./attention/special.js";
+import type { Head, Span } from "./protocol.js";
+import type { Block, Source } from "./source.js";
+import type { State } from "./state.js";
+
+/** What is drawn in one colour: a head, or the selected heads joined into one. */
+export interface Series {
+  name: string;
+  short: string;
+  heads: Head[];
+}
+
+export interface Row {
+  values: Float32Array;
+  /** The share of the row that hidden special tokens had. */
+  removed: number;
+}
+
+const BLOCK = 65_536;
+const REQUEST = 262_144;
+const ROWS_KEPT = 4_000_000;
+
+export const rowsPerBlock = (keys: number): number => Math.max(1, Math.min(256, Math.floor(BLOCK / Math.max(1, keys))));
+
+export function seriesOf(heads: readonly Head[], aggregate: string): Series[] {
+  if (aggregate !== "none" && heads.length > 1) {
+    return [{ name: `${aggregate} of ${heads.length} heads`, short: aggregate, heads: [...heads] }];
+  }
+  return heads.map(([layer, head]) => ({
+    name: `Layer ${layer} · Head ${head}`,
+    short: `L${layer} H${head}`,
+    heads: [[layer, head]],
+  }));
+}
+
+/** Rows and columns as the page shows them: words joined, special tokens taken out, heads joined. */
+export class Data {
+  /** Grows whenever something new can be read. */
+  readonly version: Signal<number> = signal(0);
+  #rows = new Map<string, Row>();
+  #kept = 0;
+  #setting = "";
+  #asked = new Map<string, AbortController>();
+
+  constructor(
+    readonly state: State,
+    readonly source: Source,
+    readonly life: AbortSignal,
+  ) {
+    life.addEventListener("abort", () => this.#drop(() => true));
+  }
+
+  get series(): Series[] {
+    return seriesOf(this.state.now.heads.value, this.state.synced.aggregate.value);
+  }
+
+  /** The row of one query unit, or undefined until it is here. */
+  row(series: Series, query: number): Row | undefined {
+    this.#refresh();
+    const name = `${series.heads.join(";")}|${this.state.synced.aggregate.value}|${query}`;
+    const known = this.#rows.get(name);
+    if (known) return known;
+    const row = this.#build(series, query, null);
+    if (!row) return undefined;
+    if (this.#kept > ROWS_KEPT) {
+      this.#rows.clear();
+      this.#kept = 0;
+    }
+    this.#kept += row.values.length;
+    this.#rows.set(name, row);
+    return row;
+  }
+
+  /** For one key unit, a value per query unit; undefined until all of it is here. */
+  column(series: Series, key: number): Float32Array | undefined {
+    const { queries } = this.state.now;
+    this.#refresh();
+    const name = `${series.heads.join(";")}|${this.state.synced.aggregate.value}|column ${key}`;
+    const known = this.#rows.get(name);
+    if (known) return known.values;
+    const out = new Float32Array(queries.value.units.length);
+    if (this.#small) {
+      for (let query = 0; query < out.length; query++) {
+        const row = this.row(series, query);
+        if (!row) return undefined;
+        out[query] = row.values[key] as number;
+      }
+      return out;
+    }
+    for (let query = 0; query < out.length; query++) {
+      const row = this.#build(series, query, key);
+      if (!row) return undefined;
+      out[query] = row.values[key] as number;
+    }
+    this.#rows.set(name, { values: out, removed: 0 });
+    return out;
+  }
+
+  /** Asks for rows not here yet; what was asked for before under `purpose` and is not wanted now is cancelled. */
+  need(purpose: string, queryUnits: Iterable<number>, series: readonly Series[] = this.series): void {
+    const { queries, keys } = this.state.now;
+    const tall = rowsPerBlock(keys.value.length);
+    const starts = new Set<number>();
+    for (const at of queryUnits) {
+      const unit = queries.value.units[at];
+      if (!unit) continue;
+      for (let block = Math.floor(unit.from / tall); block * tall < unit.to; block++) starts.add(block * tall);
+    }
+    const blocks = [...starts].map((from) =>
+      this.#block([from, Math.min(from + tall, queries.value.length)], [0, keys.value.length]),
+    );
+    this.#ask(purpose, blocks, series);
+  }
+
+  needColumn(purpose: string, key: number | null): void {
+    const { queries } = this.state.now;
+    if (key === null) this.#ask(purpose, [], []);
+    else if (this.#small) this.need(purpose, queries.value.units.keys());
+    else this.#ask(purpose, this.#columnBlocks(key), this.series);
+  }
+
+  get #small(): boolean {
+    const { queries, keys } = this.state.now;
+    return queries.value.length * keys.value.length <= REQUEST;
+  }
+
+  #block(queries: Span, keys: Span): Block {
+    return { kind: this.state.now.kind.value.kind, measure: this.state.now.measure.value, queries, keys };
+  }
+
+  #columnBlocks(key: number): Block[] {
+    const { queries, keys } = this.state.now;
+    const spans: Span[] = [];
+    const add = (from: number, to: number) => {
+      const last = spans[spans.length - 1];
+      if (last && last[1] === from) spans[spans.length - 1] = [last[0], to];
+      else spans.push([from, to]);
+    };
+    keys.value.units.forEach((unit, at) => {
+      if (at === key || (unit.special && !this.state.synced.special_tokens.value)) add(unit.from, unit.to);
+    });
+    return spans.map((span) => this.#block([0, queries.value.length], span));
+  }
+
+  #ask(purpose: string, blocks: readonly Block[], series: readonly Series[]): void {
+    const heads = series.flatMap((one) => one.heads);
+    const wanted = new Map<string, () => void>();
+    for (const block of blocks) {
+      const missing = heads.filter((head) => !this.source.peek(block, head));
+      const size = (block.queries[1] - block.queries[0]) * (block.keys[1] - block.keys[0]);
+      const together = Math.max(1, Math.floor(REQUEST / size));
+      for (let at = 0; at < missing.length; at += together) {
+        const group = missing.slice(at, at + together);
+        const name = `${purpose}|${JSON.stringify([block, group])}`;
+        wanted.set(name, () => this.#send(name, block, group));
+      }
+    }
+    this.#drop((name) => name.startsWith(`${purpose}|`) && !wanted.has(name));
+    for (const [name, send] of [...wanted].reverse()) if (!this.#asked.has(name)) send();
+  }
+
+  #send(name: string, block: Block, heads: readonly Head[]): void {
+    const controller = new AbortController();
+    this.#asked.set(name, controller);
+    const { signal } = controller;
+    this.source.weights(block, heads, signal).then(
+      () => {
+        this.#asked.delete(name);
+        if (signal.aborted) return;
+        this.state.page.message.value = "";
+        this.version.value += 1;
+      },
+      (error: unknown) => {
+        if (signal.aborted) return;
+        this.state.page.message.value = error instanceof Error ? error.message : String(error);
+        // The name stays, so that a refusal is not asked for again with every frame.
+        setTimeout(() => this.#asked.delete(name), 5_000);
+      },
+    );
+  }
+
+  #drop(unwanted: (name: string) => boolean): void {
+    for (const [name, controller] of this.#asked) {
+      if (!unwanted(name)) continue;
+      controller.abort(new DOMException("No longer wanted.", "AbortError"));
+      this.#asked.delete(name);
+    }
+  }
+
+  #refresh(): void {
+    const { synced, now } = this.state;
+    const setting = [now.kind.value.kind, now.measure.value, synced.special_tokens.value, synced.whole_words.value];
+    if (setting.join("|") === this.#setting) return;
+    this.#setting = setting.join("|");
+    this.#rows.clear();
+    this.#kept = 0;
+  }
+
+  #build(series: Series, query: number, key: number | null): Row | undefined {
+    const { now, synced } = this.state;
+    const unit = now.queries.value.units[query];
+    if (!unit) return undefined;
+    const perHead: Row[] = [];
+    for (const head of series.heads) {
+      const perToken: Row[] = [];
+      for (let token = unit.from; token < unit.to; token++) {
+        const raw = key === null ? this.#tokenRow(head, token) : this.#sparseRow(head, token, key);
+        if (!raw) return undefined;
+        perToken.push(this.#shape(raw, now.keys.value));
+      }
+      perHead.push(joinRows(perToken, meanRows));
+    }
+    return joinRows(perHead, synced.aggregate.value === "max" ? maxRows : meanRows);
+  }
+
+  #shape(raw: Float32Array, keys: Axis): Row {
+    const measure = this.state.now.measure.value;
+    const values = joinKeys(raw, keys, measure === "scores");
+    if (this.state.synced.special_tokens.value) return { values, removed: 0 };
+    const { row, removed } = withoutSpecial(values, keys, measure === "weights");
+    return { values: row, removed };
+  }
+
+  #tokenRow(head: Head, token: number): Float32Array | undefined {
+    const { queries, keys } = this.state.now;
+    const tall = rowsPerBlock(keys.value.length);
+    const from = Math.floor(token / tall) * tall;
+    const wide = keys.value.length;
+    const block = this.#block([from, Math.min(from + tall, queries.value.length)], [0, wide]);
+    const data = this.source.peek(block, head);
+    return data?.subarray((token - from) * wide, (token - from + 1) * wide);
+  }
+
+  /** A row that knows only the asked key and the special ones, which is all a column needs. */
+  #sparseRow(head: Head, token: number, key: number): Float32Array | undefined {
+    const row = new Float32Array(this.state.now.keys.value.length).fill(Number.NaN);
+    for (const block of this.#columnBlocks(key)) {
+      const data = this.source.peek(block, head);
+      if (!data) return undefined;
+      const wide = block.keys[1] - block.keys[0];
+      row.set(data.subarray(token * wide, (token + 1) * wide), block.keys[0]);
+    }
+    return row;
+  }
+}
+
+function joinRows(rows: readonly Row[], join: (rows: Float32Array[]) => Float32Array): Row {
+  const [first] = rows;
+  if (first && rows.length === 1) return first;
+  const removed = rows.reduce((sum, row) => sum + row.removed, 0) / rows.length;
+  return { values: join(rows.map((row) => row.values)), removed };
+}

@@ -1,0 +1,56 @@
+import { effect } from "@preact/signals-core";
+
+type Attributes = Record<string, string | number | boolean | undefined>;
+
+/** The one way elements are made: text stays text. */
+export function el<Name extends keyof HTMLElementTagNameMap>(
+  name: Name,
+  attributes: Attributes = {},
+  ...children: (Node | string)[]
+): HTMLElementTagNameMap[Name] {
+  const node = document.createElement(name);
+  for (const [attribute, value] of Object.entries(attributes)) setAttribute(node, attribute, value);
+  node.append(...children);
+  return node;
+}
+
+export function setAttribute(node: Element, name: string, value: string | number | boolean | undefined): void {
+  if (value === undefined || value === false) node.removeAttribute(name);
+  else if (node.getAttribute(name) !== String(value)) node.setAttribute(name, value === true ? "" : String(value));
+}
+
+export function setText(node: Node, text: string): void {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+/** An effect that ends with its owner. */
+export function watch(life: AbortSignal, run: () => void): void {
+  if (life.aborted) return;
+  const stop = effect(run);
+  life.addEventListener("abort", stop, { once: true });
+}
+
+/** Follows an element's size and says it in whole CSS pixels. */
+export function onSize(node: Element, life: AbortSignal, tell: (width: number, height: number) => void): void {
+  const observer = new ResizeObserver((entries) => {
+    const box = entries[entries.length - 1]?.contentRect;
+    if (box) tell(Math.floor(box.width), Math.floor(box.height));
+  });
+  observer.observe(node);
+  life.addEventListener("abort", () => observer.disconnect(), { once: true });
+}
+
+/** Sizes a canvas for the screen's pixels and hands out a context that counts in CSS pixels. */
+export function prepare(canvas: HTMLCanvasElement, width: number, height: number): CanvasRenderingContext2D | null {
+  const ratio = window.devicePixelRatio || 1;
+  const wide = Math.max(1, Math.round(width * ratio));
+  const tall = Math.max(1, Math.round(height * ratio));
+  if (canvas.width !== wide) canvas.width = wide;
+  if (canvas.height !== tall) canvas.height = tall;
+  canvas.style.setProperty("width", `${width}px`);
+  canvas.style.setProperty("height", `${height}px`);
+  const context = canvas.getContext("2d");
+  context?.setTransform(ratio, 0, 0, ratio, 0, 0);
+  context?.clearRect(0, 0, width, height);
+  return context;
+}

@@ -1,0 +1,68 @@
+import { type Color, css } from "./palette.js";
+
+export interface Link {
+  from: number;
+  to: number;
+  strength: number;
+}
+
+export interface LinkBundle {
+  color: Color;
+  links: readonly Link[];
+  emphasis: Emphasis;
+}
+
+/** 0 for the rest, 1 for what belongs to the token in question, 2 for the link in question. */
+export type Emphasis = 0 | 1 | 2;
+
+const LOOKS = [
+  { alpha: 0.07, gain: 0.3, width: 0.8, swell: 1.2 },
+  { alpha: 0.22, gain: 0.35, width: 0.8, swell: 3.6 },
+  { alpha: 0.34, gain: 0.54, width: 0.9, swell: 5.4 },
+] as const;
+
+export interface LinkFrame {
+  width: number;
+  height: number;
+}
+
+const LEVELS = 14;
+
+/** Curves from the left edge to the right one, the weak below the strong. */
+export function paintLinks(
+  context: CanvasRenderingContext2D,
+  frame: LinkFrame,
+  bundles: readonly LinkBundle[],
+): void {
+  context.lineCap = "round";
+  for (const { color, links, emphasis } of [...bundles].sort((a, b) => a.emphasis - b.emphasis)) {
+    const look = LOOKS[emphasis];
+    const levels: Link[][] = Array.from({ length: LEVELS }, () => []);
+    for (const link of links) levels[Math.min(LEVELS - 1, Math.floor(link.strength * LEVELS))]?.push(link);
+    levels.forEach((level, at) => {
+      if (level.length === 0) return;
+      const strength = (at + 0.5) / LEVELS;
+      context.beginPath();
+      for (const { from, to } of level) {
+        context.moveTo(1, from);
+        context.bezierCurveTo(frame.width * 0.46, from, frame.width * 0.54, to, frame.width - 1, to);
+      }
+      context.strokeStyle = css(color, look.alpha + look.gain * Math.min(1, strength * 1.3));
+      context.lineWidth = look.width + look.swell * strength;
+      context.stroke();
+    });
+  }
+}
+
+/** One square per series beside a key. */
+export function paintSquare(
+  context: CanvasRenderingContext2D,
+  [x, y, size]: readonly [number, number, number],
+  color: Color,
+  strength: number,
+): void {
+  context.beginPath();
+  context.roundRect(x, y, size, size, Math.min(3, size / 5));
+  context.fillStyle = css(color, 0.03 + 0.77 * strength);
+  context.fill();
+}

@@ -1,0 +1,141 @@
+import { type Context, paletteOf } from "./context.js";
+import { makeBottomBar } from "./controls/bottombar.js";
+import { makeInspector } from "./controls/inspector.js";
+import { listenToKeys } from "./controls/keyboard.js";
+import { makeRail } from "./controls/rail.js";
+import { makeTooltip } from "./controls/tooltip.js";
+import { makeTopBar } from "./controls/topbar.js";
+import { Data } from "./data.js";
+import { el, onSize, setAttribute, setText, watch } from "./dom.js";
+import { download } from "./picture.js";
+import { Scheduler } from "./scheduler.js";
+import type { Source } from "./source.js";
+import type { State } from "./state.js";
+import { followTheme } from "./theme.js";
+import { VIEWS, type View } from "./views/registry.js";
+
+const NARROW = 720;
+let serial = 0;
+
+/** Builds the frame in `host` and keeps it until `life` ends. */
+export function mount(host: HTMLElement, state: State, source: Source, life: AbortSignal, fill = false): void {
+  const root = el("div", {
+    class: fill ? "attnscope fill" : "attnscope",
+    role: "region",
+    "aria-label": `Attention of ${state.capture.model}`,
+    "data-ready": "false",
+    "data-lm-suppress-shortcuts": "true",
+    "data-jp-suppress-context-menu": "true",
+  });
+  const scheduler = new Scheduler(life);
+  const data = new Data(state, source, life);
+  const context: Context = { state, source, data, scheduler, life, tooltip: makeTooltip(root) };
+
+  const id = `attnscope-panel-${++serial}-${Math.random().toString(36).slice(2, 7)}`;
+  const panel = el("div", { class: "panel", role: "tabpanel", id, tabindex: 0 });
+  let view: View | null = null;
+  const save = () => download(state, view?.picture() ?? null, paletteOf(state));
+  const fold = (rail: string) => {
+    const open = root.dataset.open === rail ? undefined : rail;
+    setAttribute(root, "data-open", open);
+    for (const node of top.element.querySelectorAll<HTMLElement>("[data-rail]")) {
+      setAttribute(node, "aria-expanded", String(node.dataset.rail === open));
+    }
+  };
+  const top = makeTopBar(context, id, save, fold);
+  const rail = makeRail(context);
+  const live = el("div", { class: "spoken", "aria-live": "polite" });
+  const middle = el("div", { class: "middle" }, rail.element, panel, makeInspector(context));
+  root.prepend(top.element, middle, makeBottomBar(context), live);
+  host.replaceChildren(root);
+
+  showViews(context, panel, top.tabs, (next) => {
+    view = next;
+  });
+  const find = () => {
+    if (root.dataset.width === "narrow" && root.dataset.open !== "heads") fold("heads");
+    rail.focusSearch();
+  };
+  listenToKeys(root, context, find);
+  followSize(root, context, fold);
+  followLook(root, context, live);
+  followWork(root, context);
+  life.addEventListener("abort", () => root.remove(), { once: true });
+}
+
+/** One view lives at a time; its listeners end with it. */
+function showViews(
+  context: Context,
+  panel: HTMLElement,
+  tabs: ReadonlyMap<string, HTMLElement>,
+  tell: (view: View) => void,
+): void {
+  const { state, life } = context;
+  let shown = "";
+  let current: AbortController | null = null;
+  life.addEventListener("abort", () => current?.abort(life.reason), { once: true });
+  watch(life, () => {
+    const entry = VIEWS.find(({ name }) => name === state.synced.view.value) ?? VIEWS[0];
+    if (!entry || entry.name === shown) return;
+    shown = entry.name;
+    current?.abort(new DOMException("Another view is shown.", "AbortError"));
+    current = new AbortController();
+    const { signal } = current;
+    state.page.hoverQuery.value = null;
+    state.page.hoverKey.value = null;
+    context.tooltip.hide();
+    queueMicrotask(() => {
+      if (signal.aborted) return;
+      const view = entry.create({ ...context, life: signal });
+      panel.replaceChildren(view.element);
+      setAttribute(panel, "aria-labelledby", tabs.get(entry.name)?.id);
+      tell(view);
+    });
+  });
+}
+
+function followSize(root: HTMLElement, { state, life }: Context, fold: (rail: string) => void): void {
+  onSize(root, life, (width) => {
+    const narrow = width < NARROW;
+    state.page.narrow.value = narrow;
+    setAttribute(root, "data-width", narrow ? (width < 520 ? "slim" : "narrow") : "wide");
+    if (!narrow && root.dataset.open) fold(root.dataset.open);
+  });
+}
+
+function followLook(root: HTMLElement, { state, life }: Context, live: HTMLElement): void {
+  const update = followTheme(
+    () => state.synced.theme.value,
+    (dark) => {
+      state.page.dark.value = dark;
+    },
+    life,
+  );
+  watch(life, update);
+  watch(life, () => {
+    setAttribute(root, "data-theme", state.page.dark.value ? "dark" : "light");
+    const height = Math.min(4000, Math.max(260, state.synced.height.value));
+    if (!root.classList.contains("fill")) root.style.setProperty("height", `${height}px`);
+    setText(live, state.page.spoken.value);
+  });
+  watch(life, () => {
+    void [state.now.kind.value, state.synced.whole_words.value];
+    state.page.hoverQuery.value = null;
+    state.page.hoverKey.value = null;
+  });
+}
+
+/** Says when all that is shown is complete: nothing asked for, nothing left to paint. */
+function followWork(root: HTMLElement, { source, scheduler, life }: Context): void {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const busy = () => source.pending.value + scheduler.pending.value > 0;
+  watch(life, () => {
+    clearTimeout(timer);
+    if (busy()) setAttribute(root, "data-ready", "false");
+    else {
+      timer = setTimeout(() => {
+        if (!life.aborted && !busy()) setAttribute(root, "data-ready", "true");
+      }, 60);
+    }
+  });
+}

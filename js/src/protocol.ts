@@ -1,0 +1,206 @@
+export const VERSION = 1;
+
+export type Head = readonly [layer: number, head: number];
+export type Span = readonly [from: number, to: number];
+
+export interface TokensInfo {
+  text: string[];
+  special: number[];
+  words: number[];
+  segments: number[] | null;
+}
+
+export interface Notes {
+  row_sums: [number, number] | null;
+  dtype: string | null;
+  check: number | null;
+  masked: number | null;
+  error: number | null;
+}
+
+export interface KindInfo {
+  kind: string;
+  label: string;
+  layers: number[];
+  heads: number[];
+  queries: TokensInfo;
+  keys: TokensInfo | null;
+  causal: boolean;
+  measures: string[];
+  statistics: string[];
+  notes: Notes;
+}
+
+export interface CaptureInfo {
+  version: number;
+  model: string;
+  kinds: KindInfo[];
+}
+
+export interface WeightsRequest {
+  type: "weights";
+  kind: string;
+  measure: string;
+  heads: Head[];
+  queries: Span;
+  keys: Span;
+}
+
+export interface OverviewRequest {
+  type: "overview";
+  kind: string;
+  layer: number;
+  head: number;
+  size: number;
+}
+
+export interface StatisticRequest {
+  type: "statistic";
+  kind: string;
+  statistic: string;
+}
+
+export interface PairRequest {
+  type: "pair";
+  kind: string;
+  query: number;
+  key: number;
+}
+
+export type DataRequest = WeightsRequest | OverviewRequest | StatisticRequest | PairRequest;
+export type Message = (DataRequest | { type: "hello" }) & { id: string };
+
+export interface Reply {
+  shape: number[];
+  data: Float32Array;
+}
+
+export interface WireReply {
+  id: string;
+  type?: string;
+  version?: number;
+  shape?: number[];
+  dtype?: string;
+  data?: unknown;
+  error?: { name: string; message: string };
+}
+
+type Fields = Record<string, unknown>;
+
+export function isObject(value: unknown): value is Fields {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+export function isCount(value: unknown): value is number {
+  return typeof value === "number" && Number.isInteger(value) && value >= 0;
+}
+
+const isCounts = (value: unknown): value is number[] => Array.isArray(value) && value.every(isCount);
+const isTexts = (value: unknown): value is string[] =>
+  Array.isArray(value) && value.every((text) => typeof text === "string");
+
+export function isSpan(value: unknown): value is Span {
+  return isCounts(value) && value.length === 2 && (value[0] as number) <= (value[1] as number);
+}
+
+export function isHead(value: unknown): value is Head {
+  return isCounts(value) && value.length === 2;
+}
+
+export class ProtocolError extends Error {
+  override name = "ProtocolError";
+}
+
+function need(fine: boolean, what: string): asserts fine {
+  if (!fine) throw new ProtocolError(`The capture's description is not readable: ${what}`);
+}
+
+function readTokens(value: unknown, where: string): TokensInfo {
+  need(isObject(value), `${where} is missing`);
+  const { text, special, words, segments } = value;
+  need(isTexts(text), `${where}.text must be a list of texts`);
+  const inside = (positions: unknown) => isCounts(positions) && positions.every((at) => at < text.length);
+  const perToken = (numbers: unknown): numbers is number[] =>
+    Array.isArray(numbers) && numbers.length === text.length && numbers.every(Number.isInteger);
+  return {
+    text,
+    special: inside(special) ? (special as number[]) : [],
+    words: perToken(words) ? words : text.map((_, index) => index),
+    segments: perToken(segments) ? segments : null,
+  };
+}
+
+function readNumber(value: unknown): number | null {
+  return typeof value === "number" && Number.isFinite(value) ? value : null;
+}
+
+function readNotes(value: unknown): Notes {
+  const notes = isObject(value) ? value : {};
+  const sums = notes.row_sums;
+  const [least, most] = Array.isArray(sums) ? sums.map(readNumber) : [null, null];
+  return {
+    row_sums: least != null && most != null ? [least, most] : null,
+    dtype: typeof notes.dtype === "string" ? notes.dtype : null,
+    check: readNumber(notes.check),
+    masked: readNumber(notes.masked),
+    error: readNumber(notes.error),
+  };
+}
+
+function readKind(value: unknown): KindInfo {
+  need(isObject(value) && typeof value.kind === "string", "a kind has no name");
+  const { kind, layers, heads, measures, statistics } = value;
+  need(isCounts(layers) && layers.length > 0, `${kind}.layers must list at least one layer`);
+  need(isCounts(heads) && heads.length === layers.length, `${kind}.heads must name the heads of each layer`);
+  return {
+    kind,
+    label: typeof value.label === "string" ? value.label : kind,
+    layers,
+    heads,
+    queries: readTokens(value.queries, `${kind}.queries`),
+    keys: value.keys == null ? null : readTokens(value.keys, `${kind}.keys`),
+    causal: value.causal === true,
+    measures: isTexts(measures) && measures.length > 0 ? measures : ["weights"],
+    statistics: isTexts(statistics) ? statistics : [],
+    notes: readNotes(value.notes),
+  };
+}
+
+export function readCapture(value: unknown): CaptureInfo {
+  need(isObject(value), "it is empty");
+  need(value.version === VERSION, `version ${String(value.version)} is not version ${VERSION}`);
+  need(Array.isArray(value.kinds) && value.kinds.length > 0, "it has no kind of attention");
+  return {
+    version: VERSION,
+    model: typeof value.model === "string" ? value.model : "",
+    kinds: value.kinds.map(readKind),
+  };
+}
+
+export function isRequest(value: unknown): value is DataRequest {
+  if (!isObject(value) || typeof value.kind !== "string") return false;
+  switch (value.type) {
+    case "weights":
+      return (
+        typeof value.measure === "string" &&
+        Array.isArray(value.heads) &&
+        value.heads.every(isHead) &&
+        isSpan(value.queries) &&
+        isSpan(value.keys)
+      );
+    case "overview":
+      return isCount(value.layer) && isCount(value.head) && isCount(value.size);
+    case "statistic":
+      return typeof value.statistic === "string";
+    case "pair":
+      return isCount(value.query) && isCount(value.key);
+    default:
+      return false;
+  }
+}
+
+export function isReply(value: unknown): value is WireReply {
+  if (!isObject(value) || typeof value.id !== "string") return false;
+  if (value.error !== undefined) return isObject(value.error) && typeof value.error.message === "string";
+  return value.type === "hello" || (isCounts(value.shape) && value.dtype === "float32");
+}

@@ -1,0 +1,58 @@
+import { type Signal, signal } from "@preact/signals-core";
+
+/** Paints once per frame, however many things changed; counts what is still to be painted. */
+export class Scheduler {
+  readonly pending: Signal<number> = signal(0);
+  #waiting = new Set<() => void>();
+  #frame = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(readonly life: AbortSignal) {
+    life.addEventListener("abort", () => this.#stop());
+  }
+
+  paint(job: () => void): void {
+    if (this.life.aborted) return;
+    if (!this.#waiting.has(job)) {
+      this.#waiting.add(job);
+      this.pending.value += 1;
+    }
+    if (this.#frame !== 0) return;
+    this.#frame = requestAnimationFrame(() => this.#flush());
+    // Frames stop in a hidden tab, and what it shows is still read.
+    this.#timer = setTimeout(() => this.#flush(), 120);
+  }
+
+  /** Runs the last of several calls after a moment of quiet. */
+  settle(milliseconds: number): (job: () => void) => void {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    return (job) => {
+      if (timer === undefined) this.pending.value += 1;
+      clearTimeout(timer);
+      timer = setTimeout(() => {
+        timer = undefined;
+        if (!this.life.aborted) job();
+        this.pending.value -= 1;
+      }, milliseconds);
+    };
+  }
+
+  #flush(): void {
+    this.#stop();
+    const jobs = [...this.#waiting];
+    this.#waiting.clear();
+    for (const job of jobs) {
+      try {
+        job();
+      } finally {
+        this.pending.value -= 1;
+      }
+    }
+  }
+
+  #stop(): void {
+    cancelAnimationFrame(this.#frame);
+    clearTimeout(this.#timer);
+    this.#frame = 0;
+  }
+}

@@ -1,0 +1,166 @@
+import { type ReadonlySignal, signal } from "@preact/signals-core";
+import { decodeReply } from "../decode.js";
+import { type DataRequest, isReply, type Message, type Reply, VERSION } from "../protocol.js";
+
+export type Status = "live" | "stored" | "silent";
+
+/** What answers a request that the cache cannot. */
+export interface Channel {
+  readonly status: ReadonlySignal<Status>;
+  ask(request: DataRequest, signal: AbortSignal): Promise<Reply>;
+}
+
+/** The two ends of a comm. `send` may throw, or return a promise that rejects. */
+export interface Port {
+  send(content: unknown): unknown;
+  listen(handler: (content: unknown, buffers: readonly unknown[]) => void): () => void;
+}
+
+export class KernelError extends Error {
+  override name = "KernelError";
+}
+
+interface Job {
+  request: DataRequest | { type: "hello" };
+  signal: AbortSignal;
+  tries: number;
+  settle(reply: Reply): void;
+  fail(error: unknown): void;
+}
+
+interface Flight {
+  job: Job;
+  timer: ReturnType<typeof setTimeout>;
+}
+
+const IN_FLIGHT = 2;
+/** Questions about all heads or all tokens, which take the kernel longer. */
+const LONG = new Set(["statistic", "overview", "pair"]);
+const NO_ANSWER = "The kernel does not answer. It may be busy or gone; what is already here still works.";
+
+let serial = 0;
+
+export class KernelChannel implements Channel {
+  readonly status = signal<Status>("live");
+  #queue: Job[] = [];
+  #flights = new Map<string, Flight>();
+  #session = `p${Math.random().toString(36).slice(2, 8)}`;
+
+  constructor(
+    readonly port: Port,
+    life: AbortSignal,
+    readonly patience = 10_000,
+    readonly impatience = 3_000,
+  ) {
+    const stop = port.listen((content, buffers) => this.#receive(content, buffers));
+    life.addEventListener("abort", () => {
+      stop();
+      for (const [id, flight] of this.#flights) {
+        this.#land(id);
+        flight.job.fail(new DOMException("The view was removed.", "AbortError"));
+      }
+      this.#queue = [];
+    });
+    this.#enqueue({ type: "hello" }, life).catch(() => {});
+  }
+
+  ask(request: DataRequest, signal: AbortSignal): Promise<Reply> {
+    return this.#enqueue(request, signal);
+  }
+
+  #enqueue(request: Job["request"], signal: AbortSignal): Promise<Reply> {
+    return new Promise((settle, fail) => {
+      if (signal.aborted) return fail(signal.reason);
+      const job: Job = { request, signal, tries: 0, settle, fail };
+      signal.addEventListener("abort", () => this.#abort(job), { once: true });
+      this.#queue.push(job);
+      this.#pump();
+    });
+  }
+
+  #abort(job: Job): void {
+    job.fail(job.signal.reason);
+    const waiting = this.#queue.indexOf(job);
+    if (waiting >= 0) this.#queue.splice(waiting, 1);
+    for (const [id, flight] of this.#flights) {
+      if (flight.job !== job) continue;
+      this.#land(id);
+      this.#send({ type: "cancel", id }, () => {});
+    }
+    this.#pump();
+  }
+
+  #pump(): void {
+    while (this.#flights.size < IN_FLIGHT) {
+      const job = this.#queue.pop();
+      if (!job) return;
+      this.#depart(job);
+    }
+  }
+
+  #depart(job: Job): void {
+    const id = `${this.#session}-${++serial}`;
+    const wait = this.#patienceFor(job.request.type);
+    const timer = setTimeout(() => this.#late(id), wait);
+    this.#flights.set(id, { job, timer });
+    job.tries += 1;
+    const message: Message = { ...job.request, id };
+    this.#send(message, () => {
+      if (!this.#land(id)) return;
+      this.status.value = "silent";
+      job.fail(new KernelError(NO_ANSWER));
+      this.#pump();
+    });
+  }
+
+  #patienceFor(type: string): number {
+    if (this.status.value === "silent") return this.impatience;
+    return LONG.has(type) ? this.patience * 6 : this.patience;
+  }
+
+  #send(content: unknown, failed: () => void): void {
+    try {
+      Promise.resolve(this.port.send(content)).catch(failed);
+    } catch {
+      queueMicrotask(failed);
+    }
+  }
+
+  #land(id: string): Flight | undefined {
+    const flight = this.#flights.get(id);
+    if (flight) clearTimeout(flight.timer);
+    this.#flights.delete(id);
+    return flight;
+  }
+
+  #late(id: string): void {
+    const flight = this.#land(id);
+    if (!flight) return;
+    const again = flight.job.tries < 2 && this.status.value === "live";
+    if (again) {
+      this.#depart(flight.job);
+      return;
+    }
+    this.status.value = "silent";
+    flight.job.fail(new KernelError(NO_ANSWER));
+    this.#pump();
+  }
+
+  #receive(content: unknown, buffers: readonly unknown[]): void {
+    if (!isReply(content)) return;
+    const flight = this.#land(content.id);
+    if (!flight) return;
+    this.status.value = "live";
+    const { job } = flight;
+    try {
+      if (content.error) throw new KernelError(content.error.message);
+      if (content.type === "hello") {
+        if (content.version !== VERSION) throw new KernelError("The kernel runs another version of attnscope.");
+        job.settle({ shape: [], data: new Float32Array(0) });
+      } else job.settle(decodeReply(content, buffers[0]));
+    } catch (error) {
+      job.fail(error);
+    }
+    this.#pump();
+  }
+}

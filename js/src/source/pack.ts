@@ -1,0 +1,119 @@
+import { type Layer, PackedWeightsLayer, QueriesKeysLayer } from "../attention/layer.js";
+import type { Mask } from "../attention/mask.js";
+import { float32, int32, uint16 } from "../decode.js";
+import { type CaptureInfo, isObject, isRequest, ProtocolError, readCapture } from "../protocol.js";
+import type { Seed } from "../source.js";
+import { readSafetensors, type Safetensors } from "./safetensors.js";
+
+export interface Pack {
+  capture: CaptureInfo;
+  state: Record<string, unknown>;
+  seeds: Seed[];
+  layer(kind: string, layer: number): Layer;
+}
+
+function need(fine: boolean, what: string): asserts fine {
+  if (!fine) throw new ProtocolError(`The page's data is damaged: ${what}.`);
+}
+
+const isNumber = (value: unknown): value is number => typeof value === "number" && Number.isFinite(value);
+
+export function readPack(bytes: Uint8Array): Pack {
+  const file = readSafetensors(bytes);
+  let page: unknown;
+  try {
+    page = JSON.parse(file.metadata.page ?? "");
+  } catch {
+    page = null;
+  }
+  need(isObject(page), "its description is missing");
+  const { layers, masks } = page;
+  need(Array.isArray(layers) && Array.isArray(masks), "its layers are missing");
+  const capture = readCapture(page.capture);
+  const built = new Map<string, Layer>();
+  return {
+    capture,
+    state: isObject(page.state) ? page.state : {},
+    seeds: readSeeds(page.first, (name) => file.tensor(String(name)).bytes),
+    layer(kind, number) {
+      const name = `${kind}|${number}`;
+      const known = built.get(name);
+      if (known) return known;
+      const stored: unknown = layers.find(
+        (entry: unknown) => isObject(entry) && entry.kind === kind && entry.layer === number,
+      );
+      need(isObject(stored), `layer ${number} of ${kind} is not in it`);
+      const info = capture.kinds.find((entry) => entry.kind === kind);
+      need(info !== undefined, `${kind} is not described`);
+      const size: [number, number] = [info.queries.text.length, (info.keys ?? info.queries).text.length];
+      const layer = readLayer(file, stored, readMask(file, masks[Number(stored.mask)], size), size);
+      built.set(name, layer);
+      return layer;
+    },
+  };
+}
+
+/** Answers that came with the page, as `{request, reply}` with the numbers in `reply.data`. */
+export function readSeeds(first: unknown, bytes: (data: unknown) => unknown = (data) => data): Seed[] {
+  if (!Array.isArray(first)) return [];
+  const seeds: Seed[] = [];
+  for (const entry of first) {
+    if (!isObject(entry) || !isRequest(entry.request) || !isObject(entry.reply)) continue;
+    const { id: _, ...request } = entry.request as Seed["request"] & { id?: string };
+    try {
+      const shape = entry.reply.shape as number[];
+      const data = float32(bytes(entry.reply.data));
+      if (shape.reduce((product, length) => product * length, 1) !== data.length) continue;
+      seeds.push({ request, reply: { shape, data } });
+    } catch {
+      // What is not here is asked for.
+    }
+  }
+  return seeds;
+}
+
+function readMask(file: Safetensors, stored: unknown, [queries, keys]: [number, number]): Mask {
+  need(isObject(stored), "a mask is missing");
+  if (stored.form === "full") return { form: "full" };
+  if (stored.form === "interval") {
+    const from = int32(file.tensor(String(stored.from)).bytes);
+    const to = int32(file.tensor(String(stored.to)).bytes);
+    need(from.length === queries && to.length === queries, "a mask does not fit its tokens");
+    return { form: "interval", from, to };
+  }
+  need(stored.form === "bits", "a mask has an unknown form");
+  const { bytes } = file.tensor(String(stored.bits));
+  need(bytes.length === queries * Math.ceil(keys / 8), "a mask does not fit its tokens");
+  return { form: "bits", bits: bytes };
+}
+
+function readLayer(
+  file: Safetensors,
+  stored: Record<string, unknown>,
+  mask: Mask,
+  [nQueries, nKeys]: [number, number],
+): Layer {
+  const { form, heads } = stored;
+  need(isNumber(heads), "a layer does not say how many heads it has");
+  if (form === "weights") {
+    return new PackedWeightsLayer(heads, nQueries, nKeys, mask, uint16(file.tensor(String(stored.weights)).bytes));
+  }
+  need(form === "queries_keys", "a layer has an unknown form");
+  const { key_heads: keyHeads, width, scale, softcap, sinks } = stored;
+  need(isNumber(keyHeads) && isNumber(width) && isNumber(scale), "a layer is not described");
+  const queries = float32(file.tensor(String(stored.queries)).bytes);
+  const keys = float32(file.tensor(String(stored.keys)).bytes);
+  need(queries.length === heads * nQueries * width, "a layer's queries do not fit its tokens");
+  need(keys.length === keyHeads * nKeys * width, "a layer's keys do not fit its tokens");
+  return new QueriesKeysLayer({
+    heads,
+    keyHeads,
+    width,
+    scale,
+    softcap: isNumber(softcap) ? softcap : null,
+    sinks: sinks == null ? null : float32(file.tensor(String(sinks)).bytes),
+    queries,
+    keys,
+    mask,
+  });
+}

@@ -1,0 +1,98 @@
+import { signal } from "@preact/signals-core";
+import { Overview } from "../attention/overview.js";
+import type { KindInfo, OverviewRequest, PairRequest, Reply, WeightsRequest } from "../protocol.js";
+import type { DataRequest } from "../protocol.js";
+import type { Channel, Status } from "./kernel.js";
+import type { Pack } from "./pack.js";
+
+const SLICE_MS = 12;
+
+/** Gives the page a chance to paint between slices of a long computation. */
+class Breath {
+  #since = performance.now();
+
+  constructor(readonly signal: AbortSignal) {}
+
+  async take(): Promise<void> {
+    if (performance.now() - this.#since < SLICE_MS) return;
+    await new Promise((go) => setTimeout(go));
+    this.signal.throwIfAborted();
+    this.#since = performance.now();
+  }
+}
+
+/** Answers from what the page itself carries. */
+export class StoredChannel implements Channel {
+  readonly status = signal<Status>("stored");
+
+  constructor(readonly pack: Pack | null) {}
+
+  async ask(request: DataRequest, signal: AbortSignal): Promise<Reply> {
+    await Promise.resolve();
+    signal.throwIfAborted();
+    const pack = this.pack;
+    if (!pack) throw new Error("This was not saved with the notebook. Run the cell again to see it.");
+    const kind = pack.capture.kinds.find((entry) => entry.kind === request.kind);
+    if (!kind) throw new Error(`This page holds no ${request.kind} attention.`);
+    const breath = new Breath(signal);
+    switch (request.type) {
+      case "weights":
+        return weights(pack, request, breath);
+      case "overview":
+        return overview(pack, request, breath);
+      case "pair":
+        return pair(pack, kind, request, breath);
+      default:
+        throw new Error(`This page was saved without the statistic “${request.statistic}”.`);
+    }
+  }
+}
+
+async function weights(pack: Pack, request: WeightsRequest, breath: Breath): Promise<Reply> {
+  const { heads, queries, keys, measure } = request;
+  if (measure !== "weights" && measure !== "scores") {
+    throw new Error(`This page was saved without “${measure}”.`);
+  }
+  const shape = [heads.length, queries[1] - queries[0], keys[1] - keys[0]];
+  const [, tall, wide] = shape as [number, number, number];
+  const data = new Float32Array(heads.length * tall * wide);
+  for (const [index, [number, head]] of heads.entries()) {
+    const layer = pack.layer(request.kind, number);
+    if (head >= layer.heads) throw new Error(`Layer ${number} has ${layer.heads} heads.`);
+    const row = new Float32Array(layer.keys);
+    for (let at = 0; at < tall; at++) {
+      const query = queries[0] + at;
+      const place = (index * tall + at) * wide;
+      if (measure === "weights" && wide === 1) data[place] = layer.weight(head, query, keys[0]);
+      else {
+        layer[measure](head, query, row);
+        data.set(row.subarray(keys[0], keys[1]), place);
+      }
+      await breath.take();
+    }
+  }
+  return { shape, data };
+}
+
+async function overview(pack: Pack, request: OverviewRequest, breath: Breath): Promise<Reply> {
+  const layer = pack.layer(request.kind, request.layer);
+  const picture = new Overview(layer, request.head, request.size);
+  for (let query = 0; query < layer.queries; query++) {
+    picture.add(query);
+    await breath.take();
+  }
+  return { shape: picture.shape, data: picture.cells };
+}
+
+async function pair(pack: Pack, kind: KindInfo, request: PairRequest, breath: Breath): Promise<Reply> {
+  const most = Math.max(...kind.heads);
+  const data = new Float32Array(kind.layers.length * most).fill(Number.NaN);
+  for (const [index, number] of kind.layers.entries()) {
+    const layer = pack.layer(kind.kind, number);
+    for (let head = 0; head < layer.heads; head++) {
+      data[index * most + head] = layer.weight(head, request.query, request.key);
+      await breath.take();
+    }
+  }
+  return { shape: [kind.layers.length, most], data };
+}

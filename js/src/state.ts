@@ -1,0 +1,204 @@
+import { batch, computed, type ReadonlySignal, type Signal, signal } from "@preact/signals-core";
+import { type Axis, makeAxis } from "./attention/axis.js";
+import type { ColorScale } from "./attention/strength.js";
+import { type CaptureInfo, type Head, isCount, isHead, type KindInfo } from "./protocol.js";
+
+/** What Python sees too. */
+export interface Traits {
+  kind: string;
+  view: string;
+  layer: number;
+  heads: Head[];
+  query: number | null;
+  key: number | null;
+  measure: string;
+  aggregate: "none" | "mean" | "max";
+  threshold: number;
+  special_tokens: boolean;
+  whole_words: boolean;
+  color_scale: ColorScale;
+  theme: "auto" | "light" | "dark";
+  height: number;
+}
+
+export const DEFAULTS: Traits = {
+  kind: "",
+  view: "links",
+  layer: 0,
+  heads: [],
+  query: null,
+  key: null,
+  measure: "weights",
+  aggregate: "none",
+  threshold: 0.05,
+  special_tokens: true,
+  whole_words: false,
+  color_scale: "linear",
+  theme: "auto",
+  height: 480,
+};
+
+export const TRAITS = Object.keys(DEFAULTS) as (keyof Traits)[];
+
+const oneOf =
+  (...choices: string[]) =>
+  (value: unknown) =>
+    typeof value === "string" && choices.includes(value);
+const isText = (value: unknown) => typeof value === "string";
+const isFlag = (value: unknown) => typeof value === "boolean";
+const isNumber = (value: unknown) => typeof value === "number" && Number.isFinite(value);
+const isPosition = (value: unknown) => value === null || isCount(value);
+
+const FITS: Record<keyof Traits, (value: unknown) => boolean> = {
+  kind: isText,
+  view: isText,
+  layer: isCount,
+  heads: (value) => Array.isArray(value) && value.every(isHead),
+  query: isPosition,
+  key: isPosition,
+  measure: isText,
+  aggregate: oneOf("none", "mean", "max"),
+  threshold: isNumber,
+  special_tokens: isFlag,
+  whole_words: isFlag,
+  color_scale: oneOf("linear", "log", "rank"),
+  theme: oneOf("auto", "light", "dark"),
+  height: isNumber,
+};
+
+export type Side = "query" | "key";
+
+/** What belongs to this one view: nothing here reaches Python. */
+export interface PageSignals {
+  hoverQuery: Signal<number | null>;
+  hoverKey: Signal<number | null>;
+  /** What the head map is coloured by; null lets the page choose. */
+  colorBy: Signal<string | null>;
+  /** What is searched for. */
+  wanted: Signal<string>;
+  message: Signal<string>;
+  spoken: Signal<string>;
+  dark: Signal<boolean>;
+  narrow: Signal<boolean>;
+}
+
+export interface Derived {
+  kind: ReadonlySignal<KindInfo>;
+  heads: ReadonlySignal<Head[]>;
+  layer: ReadonlySignal<number>;
+  measure: ReadonlySignal<string>;
+  threshold: ReadonlySignal<number>;
+  query: ReadonlySignal<number | null>;
+  key: ReadonlySignal<number | null>;
+  queries: ReadonlySignal<Axis>;
+  keys: ReadonlySignal<Axis>;
+  activeQuery: ReadonlySignal<number | null>;
+  activeKey: ReadonlySignal<number | null>;
+}
+
+export const sameHead = (a: Head, b: Head): boolean => a[0] === b[0] && a[1] === b[1];
+
+function distinct(heads: readonly Head[]): Head[] {
+  return heads.filter((head, at) => heads.findIndex((other) => sameHead(other, head)) === at);
+}
+
+export function headsIn(kind: KindInfo, layer: number): number {
+  return kind.heads[kind.layers.indexOf(layer)] ?? 0;
+}
+
+/** Layer and heads follow each other; Python holds the same rule. */
+export function couple(kind: KindInfo, heads: readonly Head[], patch: Partial<Traits>): Partial<Traits> {
+  if (patch.heads !== undefined) {
+    const last = patch.heads[patch.heads.length - 1];
+    return { ...patch, heads: distinct(patch.heads), ...(last && { layer: last[0] }) };
+  }
+  const { layer } = patch;
+  if (layer === undefined || heads.some(([other]) => other === layer)) return patch;
+  const most = Math.max(0, headsIn(kind, layer) - 1);
+  return { ...patch, heads: distinct(heads.map(([, head]): Head => [layer, Math.min(head, most)])) };
+}
+
+type Signals = { readonly [Name in keyof Traits]: Signal<Traits[Name]> };
+
+export class State {
+  readonly synced: Signals;
+  readonly page: PageSignals;
+  readonly now: Derived;
+
+  constructor(
+    readonly capture: CaptureInfo,
+    initial: Partial<Record<keyof Traits, unknown>>,
+    readonly publish: (patch: Partial<Traits>) => void = () => {},
+  ) {
+    this.synced = Object.fromEntries(
+      TRAITS.map((name) => [name, signal(FITS[name](initial[name]) ? initial[name] : DEFAULTS[name])]),
+    ) as unknown as Signals;
+    this.page = {
+      hoverQuery: signal<number | null>(null),
+      hoverKey: signal<number | null>(null),
+      colorBy: signal<string | null>(null),
+      wanted: signal(""),
+      message: signal(""),
+      spoken: signal(""),
+      dark: signal(false),
+      narrow: signal(false),
+    };
+    this.now = derive(capture, this.synced, this.page);
+  }
+
+  /** A change made in the page. */
+  set(patch: Partial<Traits>): void {
+    const whole = couple(this.now.kind.value, this.now.heads.value, patch);
+    this.#write(whole);
+    this.publish(whole);
+  }
+
+  /** A change that comes from outside; what does not fit is ignored. */
+  receive(name: keyof Traits, value: unknown): void {
+    if (FITS[name](value)) this.#write({ [name]: value });
+  }
+
+  #write(patch: Partial<Traits>): void {
+    batch(() => {
+      for (const name of Object.keys(patch) as (keyof Traits)[]) {
+        const target = this.synced[name] as Signal<unknown>;
+        const value = patch[name];
+        if (JSON.stringify(target.peek()) !== JSON.stringify(value)) target.value = value;
+      }
+    });
+  }
+}
+
+function derive(capture: CaptureInfo, synced: Signals, page: PageSignals): Derived {
+  const first = capture.kinds[0] as KindInfo;
+  const kind = computed(() => capture.kinds.find((entry) => entry.kind === synced.kind.value) ?? first);
+  const layer = computed(() => {
+    const { layers } = kind.value;
+    return layers.includes(synced.layer.value) ? synced.layer.value : (layers[0] as number);
+  });
+  const heads = computed(() => {
+    const fitting = synced.heads.value.filter(([at, head]) => head < headsIn(kind.value, at));
+    return fitting.length > 0 ? distinct(fitting) : [[layer.value, 0] as Head];
+  });
+  const queries = computed(() => makeAxis(kind.value.queries, synced.whole_words.value));
+  const keys = computed(() => makeAxis(kind.value.keys ?? kind.value.queries, synced.whole_words.value));
+  const unit = (axis: Axis, at: number | null) => (at === null ? null : (axis.unitOf[at] ?? null));
+  const query = computed(() => unit(queries.value, synced.query.value));
+  const key = computed(() => unit(keys.value, synced.key.value));
+  return {
+    kind,
+    layer,
+    heads,
+    queries,
+    keys,
+    query,
+    key,
+    measure: computed(() => {
+      const { measures } = kind.value;
+      return measures.includes(synced.measure.value) ? synced.measure.value : (measures[0] as string);
+    }),
+    threshold: computed(() => Math.min(1, Math.max(0, synced.threshold.value))),
+    activeQuery: computed(() => page.hoverQuery.value ?? query.value),
+    activeKey: computed(() => page.hoverKey.value ?? key.value),
+  };
+}

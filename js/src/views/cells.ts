@@ -1,0 +1,112 @@
+import { cellSpan } from "../attention/overview.js";
+import { type Domain, domainOf, strengthOf } from "../attention/strength.js";
+import type { Context } from "../context.js";
+import type { Series } from "../data.js";
+import type { Visible } from "../draw/heatmap.js";
+import type { Reply } from "../protocol.js";
+
+export const MOST_EXACT = 262_144;
+const SIZE = 512;
+
+/** Where the matrix gets its numbers: exact rows, or the overview where there are too many of them. */
+export class Cells {
+  #overviews = new Map<string, Reply>();
+  #asked = new Set<string>();
+  #strength: { name: string; of: (value: number) => number; domain: Domain } | undefined;
+
+  constructor(
+    readonly context: Context,
+    readonly changed: () => void,
+  ) {}
+
+  isExact(seen: Visible): boolean {
+    return (seen.bottom - seen.top) * this.context.state.now.keys.value.length <= MOST_EXACT;
+  }
+
+  request(series: Series, seen: Visible): void {
+    const { data } = this.context;
+    if (this.isExact(seen)) {
+      data.need("matrix", range(seen.top, seen.bottom), [series]);
+      return;
+    }
+    data.need("matrix", [], []);
+    const kind = this.context.state.now.kind.value.kind;
+    for (const head of series.heads) {
+      const name = `${kind}|${head}`;
+      if (this.#asked.has(name)) continue;
+      this.#asked.add(name);
+      this.context.source.overview(kind, head, SIZE, this.context.life).then(
+        (reply) => {
+          this.#overviews.set(name, reply);
+          this.changed();
+        },
+        (error: unknown) => {
+          if (this.context.life.aborted) return;
+          this.context.state.page.message.value = error instanceof Error ? error.message : String(error);
+          setTimeout(() => this.#asked.delete(name), 5_000);
+        },
+      );
+    }
+  }
+
+  /** The number of a cell, NaN where masked, undefined where it is not here. */
+  reader(series: Series, seen: Visible): (row: number, column: number) => number | undefined {
+    if (!this.isExact(seen)) return this.#coarse(series);
+    const rows = new Map(range(seen.top, seen.bottom).map((row) => [row, this.context.data.row(series, row)?.values]));
+    return (row, column) => rows.get(row)?.[column];
+  }
+
+  /** Number → strength, and the domain it is measured in. */
+  scale(series: Series, seen: Visible): { of: (value: number) => number; domain: Domain } {
+    const { state, data } = this.context;
+    const { measure } = state.now;
+    const color = state.synced.color_scale.value;
+    const exact = this.isExact(seen);
+    const part = exact ? `${seen.top}-${seen.bottom}` : "all";
+    const shape = [state.now.kind.value.kind, measure.value, color, state.synced.whole_words.value];
+    const also = [state.synced.special_tokens.value, state.synced.aggregate.value, data.version.value];
+    const name = [...shape, ...also, series.heads.join(";"), part, this.#overviews.size].join("|");
+    if (this.#strength?.name === name) return this.#strength;
+    const arrays = exact ? this.#rows(series, seen) : this.#replies(series).map((reply) => reply.data);
+    const found = domainOf(arrays);
+    const domain = measure.value === "weights" ? { least: 0, most: found.most } : found;
+    const values = function* () {
+      for (const array of arrays) yield* array;
+    };
+    this.#strength = { name, domain, of: strengthOf(color, domain, values) };
+    return this.#strength;
+  }
+
+  #rows(series: Series, seen: Visible): Float32Array[] {
+    const rows = range(seen.top, seen.bottom).map((row) => this.context.data.row(series, row)?.values);
+    return rows.filter((row) => row !== undefined);
+  }
+
+  #replies(series: Series): Reply[] {
+    const kind = this.context.state.now.kind.value.kind;
+    return series.heads.map((head) => this.#overviews.get(`${kind}|${head}`)).filter((reply) => reply !== undefined);
+  }
+
+  #coarse(series: Series): (row: number, column: number) => number | undefined {
+    const { queries, keys, kind } = this.context.state.now;
+    const replies = this.#replies(series);
+    if (replies.length < series.heads.length) return () => undefined;
+    const tall = cellSpan(queries.value.length, SIZE);
+    const wide = cellSpan(keys.value.length, SIZE);
+    const join = this.context.state.synced.aggregate.value;
+    return (row, column) => {
+      const query = queries.value.units[row];
+      const key = keys.value.units[column];
+      if (!query || !key) return undefined;
+      if (kind.value.causal && key.from >= query.to) return Number.NaN;
+      const [y, x] = [Math.floor(query.from / tall), Math.floor(key.from / wide)];
+      const values = replies.map(({ data, shape }) => data[y * (shape[1] ?? 0) + x] as number);
+      if (join === "mean") return values.reduce((sum, value) => sum + value, 0) / values.length;
+      return Math.max(...values);
+    };
+  }
+}
+
+export function range(from: number, to: number): number[] {
+  return Array.from({ length: Math.max(0, to - from) }, (_, at) => from + at);
+}

@@ -1,0 +1,39 @@
+import { type ColorScale, domainOf, strengthOf } from "../attention/strength.js";
+import type { Emphasis } from "../draw/links.js";
+
+export const MOST_LINES = 2_000;
+
+export interface Line {
+  series: number;
+  query: number;
+  key: number;
+  strength: number;
+  emphasis: Emphasis;
+}
+
+/** Row of values → what is drawn of it. Weights keep their own scale, other measures the place between least and most. */
+export function rowStrengths(values: Float32Array, measure: string, scale: ColorScale): Float32Array {
+  const domain = measure === "weights" ? { least: 0, most: 1 } : domainOf([values]);
+  const strength = strengthOf(scale, domain, () => values);
+  return values.map((value) => strength(value));
+}
+
+const BINS = 512;
+
+/** The strongest lines, those that matter most first, when there are more than can be drawn. */
+export function strongest(lines: Line[], most = MOST_LINES): Line[] {
+  if (lines.length <= most) return lines;
+  const rank = ({ emphasis, strength }: Line) =>
+    emphasis * BINS + Math.min(BINS - 1, Math.max(0, Math.floor(strength * BINS)));
+  const counts = new Uint32Array(BINS * 3);
+  for (const line of lines) counts[rank(line)] = (counts[rank(line)] as number) + 1;
+  let cut = counts.length;
+  let kept = 0;
+  while (cut > 0 && kept + (counts[cut - 1] as number) <= most) kept += counts[--cut] as number;
+  let room = most - kept;
+  return lines.filter((line) => {
+    const at = rank(line);
+    if (at >= cut) return true;
+    return at === cut - 1 && room-- > 0;
+  });
+}

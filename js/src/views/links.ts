@@ -1,0 +1,284 @@
+import { untracked } from "@preact/signals-core";
+import { colorOf, type Context, paletteOf } from "../context.js";
+import type { Series } from "../data.js";
+import { el, onSize, prepare, setText, watch } from "../dom.js";
+import { type LinkBundle, paintLinks, paintSquare } from "../draw/links.js";
+import { css } from "../draw/palette.js";
+import { shown } from "../text.js";
+import { type ColumnPaint, TokenColumn } from "./column.js";
+import { legendText } from "./legend.js";
+import { type Line, rowStrengths, strongest } from "./lines.js";
+import type { View } from "./registry.js";
+import { type ColumnWindow, heldMiddle, middleOf, offsetOf, pitchFor, scrollTo, visibleRange } from "./window.js";
+
+const OVERSCAN = 6;
+const BOLD = 0.25;
+const HEAD = 20;
+
+interface Layout {
+  width: number;
+  height: number;
+  left: number;
+  right: number;
+  squares: number;
+  square: number;
+}
+
+class Links implements View {
+  readonly element: HTMLElement;
+  readonly #canvas = el("canvas", { "aria-hidden": "true" });
+  readonly #stage = el("div", { class: "stage" });
+  readonly #spacer = el("div");
+  readonly #scroller: HTMLElement;
+  readonly #legend = el("div", { class: "legend" });
+  readonly #titles = [el("div", { class: "column-title" }, "query (from)"), el("div", { class: "column-title" }, "key (to)")];
+  readonly #columns: { query: TokenColumn; key: TokenColumn };
+  readonly #draw = () => this.#paint();
+  #layout: Layout = { width: 0, height: 0, left: 0, right: 0, squares: 0, square: 0 };
+  #drawn: Line[] = [];
+
+  constructor(readonly context: Context) {
+    const { life, state, data, scheduler } = context;
+    this.#columns = {
+      query: new TokenColumn("query", context, (unit) => this.#reveal("query", unit)),
+      key: new TokenColumn("key", context, (unit) => this.#reveal("key", unit)),
+    };
+    this.#stage.append(this.#canvas, this.#columns.query.element, this.#columns.key.element);
+    this.#scroller = el("div", { class: "scroller", tabindex: -1 }, this.#stage, this.#spacer);
+    this.element = el("div", { class: "links" }, ...this.#titles, this.#scroller, this.#legend);
+    this.#scroller.addEventListener("scroll", () => scheduler.paint(this.#draw), { signal: life, passive: true });
+    onSize(this.#scroller, life, () => scheduler.paint(this.#draw));
+    watch(life, () => {
+      const { now, synced, page } = state;
+      void [data.version.value, now.queries.value, now.keys.value, now.heads.value, now.measure.value];
+      void [now.query.value, now.key.value, page.hoverQuery.value, page.hoverKey.value, page.wanted.value];
+      void [synced.aggregate.value, synced.threshold.value, synced.special_tokens.value, synced.color_scale.value];
+      void page.dark.value;
+      scheduler.paint(this.#draw);
+    });
+    watch(life, () => {
+      const [query, key] = [state.now.query.value, state.now.key.value];
+      untracked(() => {
+        if (query !== null) this.#reveal("query", query);
+        else if (key !== null) this.#reveal("key", key);
+      });
+    });
+  }
+
+  #window(side: "query" | "key"): ColumnWindow {
+    const { queries, keys } = this.context.state.now;
+    const { height } = this.#layout;
+    const counts = { query: queries.value.units.length, key: keys.value.units.length };
+    const tallest = Math.max(counts.query, counts.key);
+    const pitch = pitchFor(height, tallest);
+    const offset = offsetOf(this.#scroller.scrollTop, counts[side] * pitch, tallest * pitch, height);
+    return { count: counts[side], pitch, height, offset };
+  }
+
+  #tallest(): number {
+    const { query, key } = { query: this.#window("query"), key: this.#window("key") };
+    return Math.max(query.count, key.count) * query.pitch;
+  }
+
+  #reveal(side: "query" | "key", unit: number): void {
+    if (this.#layout.height === 0) return;
+    const target = scrollTo(this.#window(side), unit, this.#tallest(), this.#scroller.scrollTop);
+    if (target !== null) this.#scroller.scrollTop = target;
+    this.#paint();
+  }
+
+  #measure(series: number): void {
+    const width = this.#scroller.clientWidth;
+    const height = this.#scroller.clientHeight;
+    const squares = Math.min(series * 22, Math.max(22, Math.round(width * 0.12)));
+    this.#layout = {
+      width,
+      height,
+      left: Math.round(width * 0.324),
+      right: Math.round(width * 0.666),
+      squares,
+      square: Math.min(20, squares / series - 2),
+    };
+    const { left, right } = this.#layout;
+    this.#stage.style.setProperty("height", `${height}px`);
+    this.#spacer.style.setProperty("height", `${Math.max(0, this.#tallest() - height)}px`);
+    this.#columns.query.element.style.setProperty("width", `${left - 4}px`);
+    this.#columns.key.element.style.setProperty("left", `${right + squares + 4}px`);
+    this.#titles[0]?.style.setProperty("width", `${left - 10}px`);
+    this.#titles[1]?.style.setProperty("left", `${right + squares + 10}px`);
+  }
+
+  #paint(): void {
+    const { state, data, life } = this.context;
+    if (life.aborted) return;
+    const { now } = state;
+    const series = data.series;
+    this.#measure(series.length);
+    if (this.#layout.width === 0 || this.#layout.height === 0) return;
+    const windows = { query: this.#window("query"), key: this.#window("key") };
+    this.#request(windows.query);
+    const bold = { query: new Set<number>(), key: new Set<number>() };
+    const all = this.#lines(series, windows.query, bold);
+    this.#drawn = strongest(all);
+    this.#paintCanvas(series, windows);
+    const paint = (side: "query" | "key"): ColumnPaint => ({
+      window: windows[side],
+      pinned: now[side].value,
+      hovered: (side === "query" ? state.page.hoverQuery : state.page.hoverKey).value,
+      bold: bold[side],
+      wanted: state.page.wanted.value,
+      dimSpecial: side === "key" && !state.synced.special_tokens.value,
+    });
+    this.#columns.query.paint(now.queries.value, paint("query"));
+    this.#columns.key.paint(now.keys.value, paint("key"));
+    setText(this.#legend, legendText(this.context, series, this.#drawn.length, all.length));
+  }
+
+  #request(window: ColumnWindow): void {
+    const { state, data } = this.context;
+    const { from, to } = visibleRange(window, OVERSCAN);
+    const rows = Array.from({ length: Math.max(0, to - from) }, (_, at) => from + at);
+    const active = state.now.activeQuery.value;
+    data.need("links", active === null ? rows : [active, ...rows]);
+    data.needColumn("links key", state.now.activeKey.value);
+  }
+
+  #lines(series: readonly Series[], window: ColumnWindow, bold: { query: Set<number>; key: Set<number> }): Line[] {
+    const { state, data } = this.context;
+    const { activeQuery, activeKey, measure, threshold } = state.now;
+    const [query, key] = [activeQuery.value, activeKey.value];
+    const weights = measure.value === "weights";
+    const { from, to } = visibleRange(window);
+    const shownRows = new Set(Array.from({ length: Math.max(0, to - from) }, (_, at) => from + at));
+    const pinned = state.now.query.value;
+    for (const row of [query, pinned]) if (row !== null) shownRows.add(row);
+    const lines: Line[] = [];
+    series.forEach((one, index) => {
+      for (const row of shownRows) {
+        const values = data.row(one, row)?.values;
+        if (!values) continue;
+        const strengths = rowStrengths(values, measure.value, state.synced.color_scale.value);
+        const mine = row === query || row === pinned;
+        for (let at = 0; at < values.length; at++) {
+          const strength = strengths[at] as number;
+          const level = weights ? (values[at] as number) : strength;
+          if (!(level >= threshold.value) || level === 0) continue;
+          const emphasis = emphasisOf(mine, at === key, query !== null, key !== null);
+          lines.push({ series: index, query: row, key: at, strength, emphasis });
+          if (row === query && strength >= BOLD) bold.key.add(at);
+          if (query === null && at === key && strength >= BOLD) bold.query.add(row);
+        }
+      }
+      if (query === null && key !== null) this.#incoming(one, index, key, shownRows, lines, bold.query);
+    });
+    return lines;
+  }
+
+  /** Lines to the key in question from queries that are not in the window. */
+  #incoming(one: Series, index: number, key: number, known: ReadonlySet<number>, lines: Line[], bold: Set<number>): void {
+    const { measure, threshold } = this.context.state.now;
+    if (measure.value !== "weights") return;
+    const column = this.context.data.column(one, key);
+    column?.forEach((value, row) => {
+      if (!(value >= threshold.value) || value === 0 || known.has(row)) return;
+      lines.push({ series: index, query: row, key, strength: Math.min(1, value), emphasis: 2 });
+      if (value >= BOLD) bold.add(row);
+    });
+  }
+
+  #paintCanvas(series: readonly Series[], windows: { query: ColumnWindow; key: ColumnWindow }): void {
+    const { left, right, height, squares } = this.#layout;
+    this.#canvas.style.setProperty("left", `${left}px`);
+    const pen = prepare(this.#canvas, right - left + squares + 4, height);
+    if (pen) this.#paintLinks(pen, series, windows);
+  }
+
+  #paintLinks(pen: CanvasRenderingContext2D, series: readonly Series[], windows: { query: ColumnWindow; key: ColumnWindow }): void {
+    const { left, right, height } = this.#layout;
+    const pinned = this.context.state.now;
+    const edge = (y: number) => Math.min(height + 40, Math.max(-40, y));
+    const bundles: LinkBundle[] = [];
+    series.forEach((_, index) => {
+      for (const emphasis of [0, 1, 2] as const) {
+        const mine = this.#drawn.filter((line) => line.series === index && line.emphasis === emphasis);
+        if (mine.length === 0) continue;
+        const links = mine.map(({ query, key, strength }) => ({
+          from: query === pinned.query.value ? heldMiddle(windows.query, query) : edge(middleOf(windows.query, query)),
+          to: key === pinned.key.value ? heldMiddle(windows.key, key) : edge(middleOf(windows.key, key)),
+          strength,
+        }));
+        bundles.push({ color: colorOf(this.context, series, index), links, emphasis });
+      }
+    });
+    pen.save();
+    pen.beginPath();
+    pen.rect(0, 0, right - left + 2, height);
+    pen.clip();
+    paintLinks(pen, { width: right - left, height }, bundles);
+    pen.restore();
+    this.#paintSquares(pen, series, windows.key);
+  }
+
+  #paintSquares(pen: CanvasRenderingContext2D, series: readonly Series[], window: ColumnWindow): void {
+    const { state, data } = this.context;
+    const query = state.now.activeQuery.value;
+    if (query === null) return;
+    const { left, right, squares, square } = this.#layout;
+    const { from, to } = visibleRange(window);
+    series.forEach((one, index) => {
+      const values = data.row(one, query)?.values;
+      if (!values) return;
+      const strengths = rowStrengths(values, state.now.measure.value, state.synced.color_scale.value);
+      const x = right - left + 4 + (squares / series.length) * index;
+      for (let key = from; key < to; key++) {
+        const strength = strengths[key] as number;
+        if (Number.isNaN(strength)) continue;
+        paintSquare(pen, [x, middleOf(window, key) - square / 2, square], colorOf(this.context, series, index), strength);
+      }
+    });
+  }
+
+  picture(): HTMLCanvasElement | null {
+    const { width, height, left, right, squares } = this.#layout;
+    const { state, data } = this.context;
+    const canvas = el("canvas");
+    const pen = prepare(canvas, width, height + HEAD);
+    if (!pen) return null;
+    const palette = paletteOf(state);
+    pen.fillStyle = palette.ground;
+    pen.fillRect(0, 0, width, height + HEAD);
+    pen.font = "11px system-ui, sans-serif";
+    pen.textBaseline = "middle";
+    const windows = { query: this.#window("query"), key: this.#window("key") };
+    for (const side of ["query", "key"] as const) {
+      const axis = (side === "query" ? state.now.queries : state.now.keys).value;
+      const x = side === "query" ? left - 10 : right + squares + 10;
+      pen.textAlign = side === "query" ? "right" : "left";
+      pen.fillStyle = palette.faint;
+      pen.font = "11px system-ui, sans-serif";
+      pen.fillText(side === "query" ? "query (from)" : "key (to)", x, HEAD / 2);
+      const { from, to } = visibleRange(windows[side]);
+      for (let unit = from; unit < to; unit++) {
+        const active = unit === state.now[side].value;
+        pen.font = `${active ? "bold " : ""}13px system-ui, sans-serif`;
+        pen.fillStyle = axis.units[unit]?.special ? palette.faint : palette.ink;
+        const room = side === "query" ? left - 14 : width - x - 4;
+        pen.fillText(shown(axis.units[unit]?.text ?? ""), x, HEAD + middleOf(windows[side], unit), room);
+      }
+    }
+    pen.translate(left, HEAD);
+    this.#paintLinks(pen, data.series, windows);
+    pen.fillStyle = css([0, 0, 0], 0);
+    return canvas;
+  }
+}
+
+function emphasisOf(mine: boolean, toKey: boolean, hasQuery: boolean, hasKey: boolean): 0 | 1 | 2 {
+  if (hasQuery && hasKey) return mine && toKey ? 2 : mine || toKey ? 1 : 0;
+  if (hasQuery) return mine ? 2 : 0;
+  return hasKey && toKey ? 2 : 0;
+}
+
+export function createLinks(context: Context): View {
+  return new Links(context);
+}

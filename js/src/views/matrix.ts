@@ -1,0 +1,321 @@
+import { type Context, paletteOf } from "../context.js";
+import type { Series } from "../data.js";
+import { el, onSize, prepare, setAttribute, setText, watch } from "../dom.js";
+import { type HeatFrame, outlineCell, paintHeatmap, paintValues, visibleCells } from "../draw/heatmap.js";
+import { css, rampAt } from "../draw/palette.js";
+import { fixed, spoken, words } from "../text.js";
+import { Cells, range } from "./cells.js";
+import { GridCell } from "../gridcell.js";
+import { removedMass } from "./legend.js";
+import { paintLabels, paintTotals } from "./matrix-labels.js";
+import { type Gestures, listen } from "./matrix-gestures.js";
+import type { View } from "./registry.js";
+import { clampViewport, fitCell, revealCell, type Room, type Viewport, zoomAt } from "./viewport.js";
+
+const TOP = 62;
+const END = 40;
+const VALUES = 34;
+
+class Matrix implements View, Gestures {
+  readonly element: HTMLElement;
+  readonly #canvas = el("canvas", { "aria-hidden": "true" });
+  readonly #plot: HTMLElement;
+  readonly #grid = new GridCell("Attention matrix: rows are queries, columns are keys");
+  readonly #switch = el("div", { class: "head-switch", role: "group", "aria-label": "Head shown" });
+  readonly #least = el("span");
+  readonly #most = el("span");
+  readonly #note = el("span", { class: "legend-note" });
+  readonly #ramp = el("canvas", { class: "ramp", "aria-hidden": "true" });
+  readonly #cells: Cells;
+  readonly #draw = () => this.#paint();
+  #view: Viewport = { top: 0, left: 0, cell: 0 };
+  #size = { width: 0, height: 0 };
+  #chosen = "";
+  #cursor: [number, number] = [0, 0];
+  #hover: [number, number] | null = null;
+
+  constructor(readonly context: Context) {
+    const { life, scheduler, state, data } = context;
+    this.#cells = new Cells(context, () => scheduler.paint(this.#draw));
+    this.#plot = el("div", { class: "plot" }, this.#canvas, this.#grid.element);
+    const button = (label: string, text: string, run: () => void) => {
+      const node = el("button", { type: "button", class: "small", "aria-label": label }, text);
+      node.addEventListener("click", run, { signal: life });
+      return node;
+    };
+    const zoom = el(
+      "div",
+      { class: "zoom", role: "group", "aria-label": "Zoom" },
+      button("Zoom out", "−", () => this.zoom(1 / 1.5)),
+      button("Zoom in", "+", () => this.zoom(1.5)),
+      button("Show the whole matrix", "fit", () => this.fit()),
+    );
+    const masked = el("span", { class: "masked" }, el("i", { class: "swatch" }), "masked");
+    const legend = el("div", { class: "legend" }, this.#least, this.#ramp, this.#most, masked, this.#note);
+    this.element = el("div", { class: "matrix" }, el("div", { class: "matrix-bar" }, this.#switch, zoom), this.#plot, legend);
+    onSize(this.#plot, life, (width, height) => {
+      this.#size = { width, height };
+      scheduler.paint(this.#draw);
+    });
+    listen(this, this.#canvas, this.#grid.cell, life);
+    watch(life, () => {
+      const { now, synced, page } = state;
+      void [data.version.value, now.queries.value, now.keys.value, now.heads.value, now.measure.value];
+      void [now.query.value, now.key.value, synced.aggregate.value, synced.special_tokens.value];
+      void [synced.color_scale.value, page.dark.value];
+      scheduler.paint(this.#draw);
+    });
+  }
+
+  get #series(): Series {
+    const all = this.context.data.series;
+    return all.find((one) => one.name === this.#chosen) ?? (all[all.length - 1] as Series);
+  }
+
+  get room(): Room {
+    const { queries, keys } = this.context.state.now;
+    const { width, height } = this.#size;
+    return {
+      width: Math.max(20, width - this.#left - END),
+      height: Math.max(20, height - TOP - END),
+      rows: queries.value.units.length,
+      columns: keys.value.units.length,
+    };
+  }
+
+  get #left(): number {
+    return Math.min(104, Math.round(this.#size.width * 0.24));
+  }
+
+  get view(): Viewport {
+    return this.#view;
+  }
+
+  set view(view: Viewport) {
+    this.#view = clampViewport(view, this.room);
+    this.context.scheduler.paint(this.#draw);
+  }
+
+  zoom(factor: number, x = this.room.width / 2, y = this.room.height / 2): void {
+    this.view = zoomAt(this.#view, this.room, factor, x, y);
+  }
+
+  fit(): void {
+    this.view = { top: 0, left: 0, cell: fitCell(this.room) };
+  }
+
+  /** The plot's corner inside the canvas. */
+  get corner(): { x: number; y: number } {
+    const { x, y } = this.#frame();
+    return { x, y };
+  }
+
+  cellAt(x: number, y: number): [number, number] | null {
+    const frame = this.#frame();
+    if (x < frame.x || y < frame.y || x >= frame.x + frame.width || y >= frame.y + frame.height) return null;
+    const row = Math.floor(frame.top + (y - frame.y) / frame.cell);
+    const column = Math.floor(frame.left + (x - frame.x) / frame.cell);
+    return row < frame.rows && column < frame.columns ? [row, column] : null;
+  }
+
+  hover(cell: [number, number] | null): void {
+    const { page } = this.context.state;
+    if (String(cell) === String(this.#hover)) return;
+    this.#hover = cell;
+    page.hoverQuery.value = cell?.[0] ?? null;
+    page.hoverKey.value = cell?.[1] ?? null;
+    if (cell) this.#explain(cell);
+    else this.context.tooltip.hide();
+    this.context.scheduler.paint(this.#draw);
+  }
+
+  pin([row, column]: [number, number]): void {
+    const { state } = this.context;
+    const { queries, keys, query, key } = state.now;
+    this.#cursor = [row, column];
+    if (query.value === row && key.value === column) state.set({ query: null, key: null });
+    else {
+      const place = { query: queries.value.units[row]?.from, key: keys.value.units[column]?.from };
+      if (place.query !== undefined && place.key !== undefined) state.set({ query: place.query, key: place.key });
+    }
+    this.context.scheduler.paint(this.#draw);
+  }
+
+  move(down: number, right: number): void {
+    const { rows, columns } = this.room;
+    const [row, column] = this.#cursor;
+    this.#cursor = [
+      Math.min(rows - 1, Math.max(0, row + down)),
+      Math.min(columns - 1, Math.max(0, column + right)),
+    ];
+    this.#view = revealCell(this.#view, this.room, ...this.#cursor);
+    this.hover(this.#cursor);
+    this.context.state.page.spoken.value = this.#say(this.#cursor);
+    this.context.scheduler.paint(this.#draw);
+  }
+
+  pinCursor(): void {
+    this.pin(this.#cursor);
+  }
+
+  #frame(): HeatFrame {
+    const { rows, columns, width, height } = this.room;
+    const view = clampViewport(this.#view, this.room);
+    const wide = Math.min(width, columns * view.cell);
+    const tall = Math.min(height, rows * view.cell);
+    return { ...view, rows, columns, width: wide, height: tall, x: this.#left + Math.max(0, (width - wide) / 2), y: TOP };
+  }
+
+  #say([row, column]: [number, number]): string {
+    const { queries, keys } = this.context.state.now;
+    const seen = visibleCells(this.#frame());
+    const value = this.#cells.reader(this.#series, seen)(row, column);
+    const names = `${spoken(queries.value.units[row]?.text ?? "")} → ${spoken(keys.value.units[column]?.text ?? "")}`;
+    if (value === undefined) return `${names}: not here yet`;
+    if (Number.isNaN(value)) return `${names}: masked`;
+    const largest = this.#cells.isExact(seen) ? "" : "largest nearby, ";
+    return `${names}: ${largest}${fixed(value, 6)}`;
+  }
+
+  #explain(cell: [number, number]): void {
+    const frame = this.#frame();
+    const box = this.#canvas.getBoundingClientRect();
+    const x = box.left + frame.x + (cell[1] - frame.left) * frame.cell;
+    const y = box.top + frame.y + (cell[0] - frame.top) * frame.cell;
+    this.context.tooltip.show(this.#say(cell), new DOMRect(x, y, frame.cell, frame.cell));
+  }
+
+  #paint(): void {
+    const { life, state } = this.context;
+    if (life.aborted || this.#size.width === 0) return;
+    this.#view = clampViewport(this.#view, this.room);
+    const series = this.#series;
+    const seen = visibleCells(this.#frame());
+    this.#cells.request(series, seen);
+    this.#paintSwitch();
+    const pen = prepare(this.#canvas, this.#size.width, this.#size.height);
+    if (pen) this.#paintPlot(pen, series);
+    this.#paintLegend(series);
+    const frame = this.#frame();
+    const [row, column] = this.#cursor;
+    this.#grid.describe([frame.rows, frame.columns], this.#cursor, this.#say(this.#cursor));
+    this.#grid.place(
+      frame.x + (column - frame.left) * frame.cell,
+      frame.y + (row - frame.top) * frame.cell,
+      Math.max(4, frame.cell),
+      Math.max(4, frame.cell),
+    );
+    void state;
+  }
+
+  #paintPlot(pen: CanvasRenderingContext2D, series: Series): void {
+    const { state } = this.context;
+    const palette = paletteOf(state);
+    const frame = this.#frame();
+    const seen = visibleCells(frame);
+    const read = this.#cells.reader(series, seen);
+    const { of } = this.#cells.scale(series, seen);
+    const strength = (row: number, column: number) => {
+      const value = read(row, column);
+      return value === undefined ? undefined : of(value);
+    };
+    paintHeatmap(pen, frame, strength, palette);
+    if (frame.cell >= VALUES) {
+      paintValues(pen, frame, strength, (row, column) => fixed(read(row, column) ?? Number.NaN, 2), palette);
+    }
+    const { query, key } = state.now;
+    const marks = { row: this.#hover?.[0] ?? query.value, column: this.#hover?.[1] ?? key.value };
+    paintLabels(pen, frame, [state.now.queries.value, state.now.keys.value], marks, palette);
+    if (this.#cells.isExact(seen) && state.now.measure.value === "weights") this.#paintTotals(pen, series, frame);
+    pen.save();
+    pen.beginPath();
+    pen.rect(frame.x - 1, frame.y - 1, frame.width + 2, frame.height + 2);
+    pen.clip();
+    this.#paintMarks(pen, frame);
+    pen.restore();
+  }
+
+  #paintMarks(pen: CanvasRenderingContext2D, frame: HeatFrame): void {
+    const palette = paletteOf(this.context.state);
+    const band = (row: number | null, column: number | null, color: string) => {
+      pen.strokeStyle = color;
+      pen.lineWidth = 1.5;
+      const size = Math.max(2, frame.cell);
+      if (row !== null) pen.strokeRect(frame.x - 2, frame.y + (row - frame.top) * frame.cell, frame.width + 4, size);
+      if (column !== null) pen.strokeRect(frame.x + (column - frame.left) * frame.cell, frame.y - 2, size, frame.height + 4);
+    };
+    const { query, key } = this.context.state.now;
+    if (this.#hover) band(...this.#hover, palette.faint);
+    band(query.value, key.value, palette.accent);
+    if (query.value !== null && key.value !== null) outlineCell(pen, frame, [query.value, key.value], palette.ink);
+  }
+
+  #paintTotals(pen: CanvasRenderingContext2D, series: Series, frame: HeatFrame): void {
+    const { data, state } = this.context;
+    const sums = (values: Float32Array | undefined) =>
+      values?.reduce((sum, value) => sum + (Number.isNaN(value) ? 0 : value), 0) ?? 0;
+    const seen = visibleCells(frame);
+    const all = range(0, frame.rows).map((row) => (frame.rows * frame.columns <= 262_144 ? data.row(series, row)?.values : undefined));
+    const columns = new Float32Array(frame.columns);
+    const whole = all.every((row) => row !== undefined);
+    for (const row of all) row?.forEach((value, at) => {
+      if (!Number.isNaN(value)) columns[at] = (columns[at] as number) + value;
+    });
+    const rows = new Map(range(seen.top, seen.bottom).map((row) => [row, sums(data.row(series, row)?.values)]));
+    paintTotals(pen, frame, (row) => rows.get(row) ?? 0, whole ? (at) => columns[at] as number : null, paletteOf(state));
+  }
+
+  #paintSwitch(): void {
+    const all = this.context.data.series;
+    const current = this.#series.name;
+    const names = all.map((one) => one.name).join("|");
+    if (this.#switch.dataset.names !== names) {
+      this.#switch.dataset.names = names;
+      this.#switch.replaceChildren(
+        ...all.map((one) => {
+          const node = el("button", { type: "button", class: "small" }, one.name);
+          node.addEventListener("click", () => {
+            this.#chosen = one.name;
+            this.context.scheduler.paint(this.#draw);
+          });
+          return node;
+        }),
+      );
+    }
+    [...this.#switch.children].forEach((node, at) => setAttribute(node, "aria-pressed", String(all[at]?.name === current)));
+  }
+
+  #paintLegend(series: Series): void {
+    const { state } = this.context;
+    const seen = visibleCells(this.#frame());
+    const { domain } = this.#cells.scale(series, seen);
+    const pen = prepare(this.#ramp, 96, 8);
+    for (let x = 0; pen && x < 96; x++) {
+      pen.fillStyle = css(rampAt(paletteOf(state).ramp, x / 95));
+      pen.fillRect(x, 0, 1.5, 8);
+    }
+    const color = state.synced.color_scale.value;
+    setText(this.#least, fixed(domain.least, 2));
+    setText(this.#most, `${fixed(domain.most, 2)} ${words(state.now.measure.value)}${color === "linear" ? "" : ` (${color})`}`);
+    const { rows, columns } = this.room;
+    const notes = [`${rows} × ${columns}`];
+    if (!this.#cells.isExact(seen)) notes.push("overview: largest weight of each cell; zoom in for exact numbers");
+    const removed = removedMass(this.context, [series], state.now.activeQuery.value);
+    if (removed) notes.push(removed);
+    setText(this.#note, notes.join(" · "));
+  }
+
+  picture(): HTMLCanvasElement | null {
+    const canvas = el("canvas");
+    const pen = prepare(canvas, this.#size.width, this.#size.height);
+    if (!pen) return null;
+    pen.fillStyle = paletteOf(this.context.state).ground;
+    pen.fillRect(0, 0, this.#size.width, this.#size.height);
+    this.#paintPlot(pen, this.#series);
+    return canvas;
+  }
+}
+
+export function createMatrix(context: Context): View {
+  return new Matrix(context);
+}

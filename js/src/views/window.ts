@@ -1,0 +1,58 @@
+/** Where the rows of a column lie when a column too tall for the screen is scrolled. */
+export interface ColumnWindow {
+  count: number;
+  pitch: number;
+  height: number;
+  /** Pixels hidden above the window. */
+  offset: number;
+}
+
+export interface Range {
+  from: number;
+  to: number;
+}
+
+export const MOST_PITCH = 29;
+export const LEAST_PITCH = 22;
+
+export function pitchFor(height: number, count: number): number {
+  return Math.min(MOST_PITCH, Math.max(LEAST_PITCH, Math.floor(height / Math.max(1, count))));
+}
+
+/** The offset of a column when the taller of two columns is scrolled by `scrolled`: both reach their ends together. */
+export function offsetOf(scrolled: number, content: number, tallest: number, height: number): number {
+  const room = Math.max(0, content - height);
+  const most = Math.max(0, tallest - height);
+  return most === 0 ? 0 : room * Math.min(1, Math.max(0, scrolled / most));
+}
+
+export function visibleRange(column: ColumnWindow, overscan = 0): Range {
+  const from = Math.floor(column.offset / column.pitch) - overscan;
+  const to = Math.ceil((column.offset + column.height) / column.pitch) + overscan;
+  return { from: Math.min(column.count, Math.max(0, from)), to: Math.max(0, Math.min(column.count, to)) };
+}
+
+/** The middle of a row, in pixels from the top of the window. */
+export function middleOf(column: ColumnWindow, row: number): number {
+  return (row + 0.5) * column.pitch - column.offset;
+}
+
+/** As `middleOf`, but a row outside the window stays at its edge. */
+export function heldMiddle(column: ColumnWindow, row: number): number {
+  const half = column.pitch / 2;
+  return Math.min(column.height - half, Math.max(half, middleOf(column, row)));
+}
+
+/** How far the tallest column must be scrolled so that a row of this column is in the window, or null if it is. */
+export function scrollTo(column: ColumnWindow, row: number, tallest: number, scrolled: number): number | null {
+  const middle = middleOf(column, row);
+  const half = column.pitch / 2;
+  if (middle >= half && middle <= column.height - half) return null;
+  const content = column.count * column.pitch;
+  const room = Math.max(0, content - column.height);
+  if (room === 0) return null;
+  const wanted = middle < half ? row * column.pitch : (row + 1) * column.pitch - column.height;
+  const share = Math.min(1, Math.max(0, wanted / room));
+  const target = share * Math.max(0, tallest - column.height);
+  return Math.abs(target - scrolled) < 0.5 ? null : target;
+}
