@@ -73,19 +73,26 @@ def watching(watcher: Watcher) -> Iterator[None]:
         _uninstall()
 
 
+def is_watching(watcher: Watcher) -> bool:
+    """Whether attention calls of this context are shown to ``watcher``."""
+    return _watcher.get() == watcher
+
+
 def _install() -> None:
-    global _open, _original
+    """Wrap the interface and set compiled code aside, once for all open recordings: both are the whole process's."""
+    global _open, _original, _stance
     from transformers.modeling_utils import AttentionInterface
 
     with _lock:
         if _open == 0:
+            _stance = torch.compiler.set_stance("force_eager")
             _original = AttentionInterface.get_interface
             AttentionInterface.get_interface = _watched(_original)
         _open += 1
 
 
 def _uninstall() -> None:
-    global _open, _original
+    global _open, _original, _stance
     from transformers.modeling_utils import AttentionInterface
 
     with _lock:
