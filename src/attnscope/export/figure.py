@@ -78,15 +78,21 @@ class Figure:
             self._add("path", d=points, fill="none", stroke=color, stroke_width=width)
 
     def cells(
-        self, x: float, y: float, size: float, cells: Iterable[tuple[int, int, int]], *, fill: str, gap: float = 0
+        self,
+        corner: tuple[float, float],
+        size: tuple[float, float],
+        cells: Iterable[tuple[int, int, int]],
+        *,
+        fill: str,
+        gap: float = 0,
     ) -> None:
-        """Draw cells of one colour on a grid, each run as row, column, length."""
+        """Draw cells of one colour, each run as row, column, length; ``size`` is a cell's, across and down."""
         runs = ((r, c + i, 1) for r, c, length in cells for i in range(length)) if gap else cells
-        seam = gap / size
-        tall = number(1 - seam)
-        points = "".join(f"M{c} {r}h{number(n - seam)}v{tall}h-{number(n - seam)}z" for r, c, n in runs)
+        (wide, tall), down = size, number(1 - gap / size[1])
+        points = "".join(f"M{c} {r}h{number(n - gap / wide)}v{down}h-{number(n - gap / wide)}z" for r, c, n in runs)
         if points:
-            place = f"translate({number(x)} {number(y)}) scale({number(size)})"
+            x, y = map(number, corner)
+            place = f"translate({x} {y}) scale({number(wide)} {number(tall)})"
             self._add("path", d=points, fill=fill, transform=place, shape_rendering="crispEdges")
 
     def text(

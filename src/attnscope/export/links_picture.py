@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from attnscope.attention.tokens import Tokens
 
 MOST_TOKENS = 48
-MOST_LINES = 600
+MOST_LINKS = 400
 BOLD = 0.25
 NAMED_KEYS = 4
 """Keys of the pinned query whose numbers are written out, per head."""
 
-_QUERY_EDGE, _FIRST_LINE = 186, 196
+_QUERY_EDGE, _FIRST_LINE = 210, 220
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,15 @@ class LinksView:
         Links weaker than this are left out.
     color_scale
         How numbers become strength.
+    most_links
+        Most links drawn, the strongest; the picture says how many there are.
     """
 
     query: int | None = None
     key: int | None = None
     threshold: float = 0.06
     color_scale: str = "linear"
+    most_links: int = MOST_LINKS
 
 
 def links_figure(name: str, series: Sequence[Series], view: LinksView, palette: Palette, title: str) -> Figure:
@@ -82,7 +85,7 @@ class _Links:
         add_title(self.figure, name, series, palette)
         square = min(18.0, self.pitch - 3, 108 / len(series))
         self.square, self.step = square, square + 2
-        self.last_line = 430 if self.pinned is None else 396
+        self.last_line = 500 if self.pinned is None else 420
         self.squares = self.last_line + 5
         self.key_edge = self.squares + (0 if self.pinned is None else self.step * len(series)) + 5
         self._headings(top + 16)
@@ -199,7 +202,7 @@ class _Links:
             held = (self.queries[rows] == self.view.query) | (self.keys[columns] == self.view.key)
             found.append(np.stack([held, strength[rows, columns], np.full(len(rows), head), rows, columns], axis=1))
         links = np.concatenate(found)
-        order = np.lexsort((links[:, 1], links[:, 0]))[-MOST_LINES:]
+        order = np.lexsort((links[:, 1], links[:, 0]))[-self.view.most_links :]
         quiet = self.view.query is not None or self.view.key is not None
         for held, strength, head, row, column in links[order]:
             width, opacity = _look(float(strength), emphasis=2 if held else 0 if quiet else 1)
@@ -218,7 +221,7 @@ class _Links:
         if drawn < links:
             parts.append(f"{drawn:,} of {links:,} links shown")
         elif self.view.threshold > 0:
-            named = "" if self.pinned is None else f", and the strongest {NAMED_KEYS} of the pinned query"
+            named = "" if self.pinned is None else f" and the pinned query's {NAMED_KEYS} strongest"
             parts.append(f"links from {self.view.threshold:.2f} up{named}")
         if not self.series[0].special_tokens:
             parts.append("special tokens hidden, the rest rescaled")
@@ -239,9 +242,9 @@ def _shown_note(tokens: Tokens, positions: np.ndarray, side: str, links: _Links)
     if len(positions) == len(tokens):
         return ""
     name = "tokens" if len(links._sides()) == 1 else f"{side} tokens"
-    if positions[0] == 0:
+    if positions[-1] == len(positions) - 1:
         return f"first {len(positions)} of {len(tokens):,} {name} shown"
-    return f"{len(positions)} of {len(tokens):,} {name} shown, {positions[0]} to {positions[-1]}"
+    return f"{len(positions)} of {len(tokens):,} {name} shown"
 
 
 def _window(n: int, middle: int | None, most: int = MOST_TOKENS) -> np.ndarray:

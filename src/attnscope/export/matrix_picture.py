@@ -57,11 +57,12 @@ def matrix_figure(
     domain = _domain(grids, series[0].measure)
     across = 1 if len(grids) == 1 else 2
     panel = _Panel(series[0], grids[0], (WIDTH - 2 * MARGIN - (across - 1) * 20) / across, pinned, palette)
-    top = title_height(name, series, palette) + 8
+    titled = series if len(grids) == 1 else []
+    top = title_height(name, titled, palette) + 8
     named = 22 if len(grids) > 1 else 0
     down = -(-len(grids) // across)
     figure = Figure(WIDTH, top + down * (panel.height + named + 16) + _LEGEND + 24, palette.ground, title)
-    add_title(figure, name, series, palette)
+    add_title(figure, name, titled, palette)
     for i, grid in enumerate(grids):
         x = MARGIN + (i % across) * (panel.room + 20)
         y = top + (i // across) * (panel.height + named + 16)
@@ -70,7 +71,8 @@ def matrix_figure(
             figure.rect(x + panel.left, y + 3, 10, 10, fill=color, radius=2)
             figure.text(x + panel.left + 15, y + 12, series[first + i].name, size=12, fill=palette.ink)
         panel.paint(figure, x, y + named, grid, shade_of(grid, domain, series[0].measure, color_scale))
-    _paint_legend(figure, figure.height - _LEGEND - 20, domain, series[0].measure, color_scale, palette)
+    hidden = any(np.isnan(grid).any() for grid in grids)
+    _paint_legend(figure, figure.height - _LEGEND - 20, domain, series[0].measure, color_scale, palette, hidden)
     add_note(figure, _note(series, grids, panel), palette)
     return figure
 
@@ -124,9 +126,12 @@ class _Panel:
             max((text_width(text, self.size) for _, text in labels), default=0) + 8 for labels in self.labels
         )
         largest = 44 if max(grid.shape) <= 16 else 34 if max(grid.shape) <= 20 else 26
-        fit = min((room - self.left) / self.columns, 620 / self.rows, largest)
-        self.cell = float(int(fit)) if fit >= 4 else int(fit * 2) / 2 or 0.5
-        self.height = self.top + self.rows * self.cell
+        fits = min((room - self.left) / self.columns, largest), min(620 / self.rows, largest)
+        if self.rows == self.columns:
+            fits = (min(fits), min(fits))
+        self.cell = (_whole(fits[0]), _whole(fits[1]))
+        """Size of a cell, across and down."""
+        self.height = self.top + self.rows * self.cell[1]
 
     def _labels(self, side: int, most: float) -> list[tuple[int, str]]:
         """Give the cells that are named, and their names: tokens, or positions where a cell holds several."""
@@ -137,52 +142,54 @@ class _Panel:
         return [(cell, fitted(shown(tokens[cell]), self.size, most)) for cell in range(count)]
 
     def paint(self, figure: Figure, x: float, y: float, grid: np.ndarray, shades: np.ndarray) -> None:
-        left, top, cell = x + self.left, y + self.top, self.cell
-        width, height = self.columns * cell, self.rows * cell
+        left, top = x + self.left, y + self.top
+        width, height = self.columns * self.cell[0], self.rows * self.cell[1]
         figure.rect(left, top, width, height, fill=self.palette.ground)
         figure.lines(hatch(left, top, width, height), color=self.palette.hatch)
-        gap = 1.0 if cell >= 9 else 0.0
+        gap = 1.0 if min(self.cell) >= 9 else 0.0
         by_color = _runs_by_color(shades, self.palette)
-        figure.cells(left, top, cell, (run for _, runs in by_color for run in runs), fill=self.palette.ground)
+        seen = (run for _, runs in by_color for run in runs)
+        figure.cells((left, top), self.cell, seen, fill=self.palette.ground)
         for color, runs in by_color:
-            figure.cells(left, top, cell, runs, fill=color, gap=gap)
+            figure.cells((left, top), self.cell, runs, fill=color, gap=gap)
         self._paint_labels(figure, left, top)
-        if cell >= 30:
+        if min(self.cell) >= 30:
             self._paint_values(figure, left, top, grid, shades)
         figure.rect(left - 0.5, top - 0.5, width + 1 - gap, height + 1 - gap, stroke=self.palette.line)
         self._paint_pinned(figure, left, top, width - gap, height - gap)
 
     def _paint_labels(self, figure: Figure, left: float, top: float) -> None:
-        skip = max(1, int(np.ceil((self.size + 1) / self.cell))) if max(self.spans) == 1 else 1
         for side, labels in enumerate(self.labels):
-            tokens = self.sides[side]
+            tokens, span, size = self.sides[side], self.spans[side], self.cell[1 - side]
+            skip = max(1, int(np.ceil((self.size + 1) / size))) if span == 1 else 1
             for cell, text in labels:
-                pinned = self.pinned[side] is not None and self.pinned[side] == cell * self.spans[side]
+                pinned = self.pinned[side] is not None and self.pinned[side] == cell * span
                 if cell % skip and not pinned:
                     continue
-                faint = self.spans[side] > 1 or (bool(tokens.special[cell]) and not pinned)
+                faint = span > 1 or (bool(tokens.special[cell]) and not pinned)
                 fill = self.palette.faint if faint else self.palette.ink
-                middle = (cell + 0.5) * self.cell + self.size * 0.36
+                middle = (cell + 0.5) * size + self.size * 0.36
                 if side == 0:
                     figure.text(left - 6, top + middle, text, size=self.size, fill=fill, anchor="end", bold=pinned)
                 else:
                     figure.text(left + middle, top - 6, text, size=self.size, fill=fill, bold=pinned, turned=-90)
 
     def _paint_values(self, figure: Figure, left: float, top: float, grid: np.ndarray, shades: np.ndarray) -> None:
+        wide, tall = self.cell
         for row, column in zip(*np.nonzero(~np.isnan(grid)), strict=True):
-            text = _short(float(grid[row, column]), self.cell >= 40)
-            figure.text(
-                left + (column + 0.5) * self.cell - 0.5, top + (row + 0.5) * self.cell + 3, text,
-                size=9, fill=ink_on(ramp_at(self.palette, float(shades[row, column]))), anchor="middle",
-            )  # fmt: skip
+            text = _short(float(grid[row, column]), wide >= 40)
+            fill = ink_on(ramp_at(self.palette, float(shades[row, column])))
+            x, y = left + (column + 0.5) * wide - 0.5, top + (row + 0.5) * tall + 3
+            figure.text(x, y, text, size=9, fill=fill, anchor="middle")
 
     def _paint_pinned(self, figure: Figure, left: float, top: float, width: float, height: float) -> None:
         """Frame the pinned row and column."""
         for side, position in enumerate(self.pinned):
             if position is None:
                 continue
-            at, wide = position // self.spans[side] * self.cell, max(self.cell, 3)
-            box = (left, top + at, width, wide) if side == 0 else (left + at, top, wide, height)
+            size = self.cell[1 - side]
+            at = position // self.spans[side] * size
+            box = (left, top + at, width, max(size, 3)) if side == 0 else (left + at, top, max(size, 3), height)
             figure.rect(*box, stroke=self.palette.accent)
 
 
@@ -208,7 +215,13 @@ def _runs_by_color(shades: np.ndarray, palette: Palette) -> list[tuple[str, list
 
 
 def _paint_legend(
-    figure: Figure, y: float, domain: tuple[float, float], measure: str, color_scale: str, palette: Palette
+    figure: Figure,
+    y: float,
+    domain: tuple[float, float],
+    measure: str,
+    color_scale: str,
+    palette: Palette,
+    masked: bool,
 ) -> None:
     x, wide, shades = MARGIN, 180, 60
     scale = {"linear": "", "log": ", logarithmic", "rank": ", by rank in the row"}[color_scale]
@@ -221,20 +234,20 @@ def _paint_legend(
     figure.text(x, y + 24, ends[0], size=11, fill=palette.faint)
     figure.text(x + wide, y + 24, ends[1], size=11, fill=palette.faint, anchor="end")
     figure.text(x + wide / 2, y + 24, what, size=11, fill=palette.faint, anchor="middle")
-    masked = x + wide + 28
-    figure.rect(masked, y, 16, 10, fill=palette.ground, stroke=palette.line)
-    figure.lines(hatch(masked, y, 16, 10, 4), color=palette.hatch)
-    figure.text(masked + 22, y + 9, "no weight: the mask hides the key", size=11, fill=palette.faint)
+    if masked:
+        at = x + wide + 28
+        figure.rect(at, y, 16, 10, fill=palette.ground, stroke=palette.line)
+        figure.lines(hatch(at, y, 16, 10, 4), color=palette.hatch)
+        figure.text(at + 22, y + 9, "no number: the key is hidden from the query", size=11, fill=palette.faint)
 
 
 def _note(series: Sequence[Series], grids: Sequence[np.ndarray], panel: _Panel) -> str:
     parts = ["rows: queries (from), columns: keys (to)"]
     if max(panel.spans) > 1:
         tall, wide = panel.spans
-        cell = f"{tall} × {wide}" if tall != wide else f"{tall} × {tall}"
-        parts.append(f"a cell is the largest of {cell} tokens, labels are positions")
+        parts.append(f"cells: largest of {tall} × {wide} tokens · labels: positions")
     if len(series) > len(grids):
-        parts.append(f"the last {len(grids)} of {len(series)} heads shown")
+        parts.append(f"last {len(grids)} of {len(series)} heads")
     if not series[0].special_tokens:
         parts.append("special keys hidden, the rest rescaled")
     return " · ".join(parts)
@@ -251,6 +264,11 @@ def _domain(grids: Sequence[np.ndarray], measure: str) -> tuple[float, float]:
 
 def _span(n: int, most: int) -> int:
     return max(1, -(-n // most))
+
+
+def _whole(size: float) -> float:
+    """Round a cell's size down, so that cells stand on pixels."""
+    return float(int(size)) if size >= 4 else max(0.5, int(size * 2) / 2)
 
 
 def _short(value: float, roomy: bool) -> str:

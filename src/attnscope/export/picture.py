@@ -10,7 +10,7 @@ import numpy as np
 import resvg_py
 
 from attnscope.export.labels import clean, spoken
-from attnscope.export.links_picture import LinksView, links_figure, strongest_keys
+from attnscope.export.links_picture import MOST_LINKS, LinksView, links_figure, strongest_keys
 from attnscope.export.matrix_picture import matrix_figure
 from attnscope.export.palette import palette_of
 from attnscope.export.series import Series, one_of, series_of
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from attnscope.attention.capture import Capture
 
 VIEWS = ("links", "matrix")
+LEAST_SCALE = 1.25
+"""Smallest scale at which small letters are still sharp."""
 MOST_DESCRIBED = 512
 """Most tokens among which the strongest link is looked for to describe a view without a pinned query."""
 
@@ -38,6 +40,7 @@ def svg(
     threshold: float = 0.06,
     special_tokens: bool = True,
     color_scale: str = "linear",
+    most_links: int = MOST_LINKS,
     theme: str = "light",
 ) -> str:
     """Draw a view as SVG: vectors and text only, a few hundred kB at most whatever the number of tokens.
@@ -64,6 +67,8 @@ def svg(
         Whether special keys take part.
     color_scale
         ``"linear"``, ``"log"`` or ``"rank"``.
+    most_links
+        Most links drawn, the strongest; the picture says how many there are.
     theme
         ``"light"`` or ``"dark"``.
 
@@ -80,7 +85,7 @@ def svg(
     palette = palette_of(theme)
     title = _describe(capture, series, query)
     if view == "links":
-        links = LinksView(query, key, threshold, color_scale)
+        links = LinksView(query, key, threshold, color_scale, most_links)
         return links_figure(capture.model_name, series, links, palette, title).svg()
     return matrix_figure(capture.model_name, series, (query, key), color_scale, palette, title).svg()
 
@@ -112,16 +117,24 @@ def png(
     scale
         Pixels per CSS pixel.
     most_bytes
-        A larger picture is drawn at a smaller scale, down to one pixel per CSS pixel; None for no limit.
+        A larger picture is drawn smaller, then with fewer links; None for no limit.
     """
-    drawing = svg(
-        capture, kind=kind, view=view, heads=heads, query=query, key=key, measure=measure, aggregate=aggregate,
-        threshold=threshold, special_tokens=special_tokens, color_scale=color_scale, theme=theme,
-    )  # fmt: skip
-    image = rendered(drawing, scale)
-    while most_bytes is not None and len(image) > most_bytes and scale > 1:
-        scale = max(1.0, 0.95 * scale * (most_bytes / len(image)) ** 0.5)
-        image = rendered(drawing, scale)
+
+    def drawn(most_links: int) -> str:
+        return svg(
+            capture, kind=kind, view=view, heads=heads, query=query, key=key, measure=measure, aggregate=aggregate,
+            threshold=threshold, special_tokens=special_tokens, color_scale=color_scale, most_links=most_links,
+            theme=theme,
+        )  # fmt: skip
+
+    most_links = MOST_LINKS
+    image = rendered(drawn(most_links), scale)
+    while most_bytes is not None and len(image) > most_bytes and most_links > 1:
+        if scale > LEAST_SCALE:
+            scale = max(LEAST_SCALE, 0.95 * scale * (most_bytes / len(image)) ** 0.5)
+        else:
+            most_links //= 2
+        image = rendered(drawn(most_links), scale)
     return image
 
 
