@@ -33,7 +33,7 @@ demo: setup ## run the start-here notebook on real weights; leaves the executed 
 	@$(BIN)/python .ci/demo.py $(DEMO)
 
 lab: demo ## open the notebook in JupyterLab
-	$(BIN)/jupyter lab $(DEMO)/start-here.ipynb
+	$(BIN)/jupyter lab $$(ls $(DEMO)/start-here.ipynb $(DEMO)/induction.ipynb 2>/dev/null | head -1)
 
 clean: ## forget everything that was built
 	rm -rf build dist $(VENV) js/node_modules src/attnscope/static

