@@ -37,6 +37,8 @@ class Mask:
             )
         if self.start.size and (self.start.min() < 0 or self.stop.max() > self.n_keys):
             raise InputError(f"A mask points outside its {self.n_keys} keys.")
+        if bool((self.stop < self.start).any()):
+            raise InputError("A mask has a row that starts after it stops; a row without keys starts where it stops.")
         if self.bits is not None and self.bits.shape != (self.n_queries, -(-self.n_keys // 8)):
             raise InputError(
                 f"A mask of {self.n_queries} queries and {self.n_keys} keys needs bits of shape "
