@@ -356,8 +356,11 @@ def _positions(wanted: Positions, n: int, side: str) -> tuple[np.ndarray, bool]:
     if wanted is None:
         return np.arange(n), False
     if isinstance(wanted, slice):
-        return np.arange(n)[wanted], False
-    chosen = np.asarray(wanted)
+        return np.ascontiguousarray(np.arange(n)[wanted]), False
+    try:
+        chosen = np.asarray(wanted)
+    except ValueError:  # rows of unequal length
+        chosen = np.asarray(None)
     if chosen.size == 0:
         return np.zeros(0, np.int64), False
     if chosen.ndim > 1 or chosen.dtype.kind not in "iu":
@@ -365,7 +368,7 @@ def _positions(wanted: Positions, n: int, side: str) -> tuple[np.ndarray, bool]:
     outside = chosen[(chosen < -n) | (chosen >= n)]
     if outside.size:
         raise NotFoundError(f"There is no {side} position {outside.flat[0]}: the positions are 0 to {n - 1}.")
-    return np.atleast_1d(chosen) % n, chosen.ndim == 0
+    return np.atleast_1d(chosen).astype(np.int64) % n, chosen.ndim == 0
 
 
 def _require_memory(nbytes: int) -> None:

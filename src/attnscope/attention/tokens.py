@@ -63,10 +63,10 @@ class Tokens:
         if isinstance(tokens, str):
             raise InputTypeError(f"Tokens are a list of strings, got one string: {tokens[:40]!r}. Split it first.")
         pieces = list(tokens)
-        wrong = next((piece for piece in pieces if not isinstance(piece, str)), None)
-        if wrong is not None:
+        wrong = [piece for piece in pieces if not isinstance(piece, str)]
+        if wrong:
             raise InputTypeError(
-                f"Tokens are a list of strings, got {type(wrong).__name__} {wrong!r}. "
+                f"Tokens are a list of strings, got {type(wrong[0]).__name__} {wrong[0]!r}. "
                 "For token ids, use tokenizer.convert_ids_to_tokens(ids)."
             )
         special = np.array([looks_special(piece) for piece in pieces], bool)
@@ -121,9 +121,13 @@ class Tokens:
         ------
         NotFoundError
             With the nearest tokens, or with the number of occurrences there are.
+        InputTypeError
+            When ``token`` is no string or ``occurrence`` no whole number.
         """
         if not isinstance(token, str) or not token:
             raise InputTypeError(f"A token to find is a non-empty string, got {token!r}.")
+        if isinstance(occurrence, bool) or not isinstance(occurrence, int | np.integer):
+            raise InputTypeError(f"An occurrence is a whole number, counted from 0; got {occurrence!r}.")
         names = self._names()
         for fold in (str, str.casefold):
             hits = sorted({i for name, i in names if fold(name) == fold(token) or fold(name) == fold(token.strip())})
