@@ -22,7 +22,8 @@ const BLOCK = 65_536;
 const REQUEST = 262_144;
 const ROWS_KEPT = 4_000_000;
 
-export const rowsPerBlock = (keys: number): number => Math.max(1, Math.min(256, Math.floor(BLOCK / Math.max(1, keys))));
+export const rowsPerBlock = (keys: number): number =>
+  Math.max(1, Math.min(256, Math.floor(BLOCK / Math.max(1, keys))));
 
 export function seriesOf(heads: readonly Head[], aggregate: string): Series[] {
   if (aggregate !== "none" && heads.length > 1) {
@@ -106,7 +107,8 @@ export class Data {
     for (const at of queryUnits) {
       const unit = queries.value.units[at];
       if (!unit) continue;
-      for (let block = Math.floor(unit.from / tall); block * tall < unit.to; block++) starts.add(block * tall);
+      for (let block = Math.floor(unit.from / tall); block * tall < unit.to; block++)
+        starts.add(block * tall);
     }
     const blocks = [...starts].map((from) =>
       this.#block([from, Math.min(from + tall, queries.value.length)], [0, keys.value.length]),
@@ -191,7 +193,12 @@ export class Data {
 
   #refresh(): void {
     const { synced, now } = this.state;
-    const setting = [now.kind.value.kind, now.measure.value, synced.special_tokens.value, synced.whole_words.value];
+    const setting = [
+      now.kind.value.kind,
+      now.measure.value,
+      synced.special_tokens.value,
+      synced.whole_words.value,
+    ];
     if (setting.join("|") === this.#setting) return;
     this.#setting = setting.join("|");
     this.#rows.clear();

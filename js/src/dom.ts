@@ -14,9 +14,14 @@ export function el<Name extends keyof HTMLElementTagNameMap>(
   return node;
 }
 
-export function setAttribute(node: Element, name: string, value: string | number | boolean | undefined): void {
+export function setAttribute(
+  node: Element,
+  name: string,
+  value: string | number | boolean | undefined,
+): void {
   if (value === undefined || value === false) node.removeAttribute(name);
-  else if (node.getAttribute(name) !== String(value)) node.setAttribute(name, value === true ? "" : String(value));
+  else if (node.getAttribute(name) !== String(value))
+    node.setAttribute(name, value === true ? "" : String(value));
 }
 
 export function setText(node: Node, text: string): void {
@@ -31,7 +36,11 @@ export function watch(life: AbortSignal, run: () => void): void {
 }
 
 /** Follows an element's size and says it in whole CSS pixels. */
-export function onSize(node: Element, life: AbortSignal, tell: (width: number, height: number) => void): void {
+export function onSize(
+  node: Element,
+  life: AbortSignal,
+  tell: (width: number, height: number) => void,
+): void {
   const observer = new ResizeObserver((entries) => {
     const box = entries[entries.length - 1]?.contentRect;
     if (box) tell(Math.floor(box.width), Math.floor(box.height));
@@ -41,7 +50,11 @@ export function onSize(node: Element, life: AbortSignal, tell: (width: number, h
 }
 
 /** Sizes a canvas for the screen's pixels and hands out a context that counts in CSS pixels. */
-export function prepare(canvas: HTMLCanvasElement, width: number, height: number): CanvasRenderingContext2D | null {
+export function prepare(
+  canvas: HTMLCanvasElement,
+  width: number,
+  height: number,
+): CanvasRenderingContext2D | null {
   const ratio = window.devicePixelRatio || 1;
   const wide = Math.max(1, Math.round(width * ratio));
   const tall = Math.max(1, Math.round(height * ratio));

@@ -18,7 +18,13 @@ const NARROW = 720;
 let serial = 0;
 
 /** Builds the frame in `host` and keeps it until `life` ends. */
-export function mount(host: HTMLElement, state: State, source: Source, life: AbortSignal, fill = false): void {
+export function mount(
+  host: HTMLElement,
+  state: State,
+  source: Source,
+  life: AbortSignal,
+  fill = false,
+): void {
   const root = el("div", {
     class: fill ? "attnscope fill" : "attnscope",
     role: "region",

@@ -8,7 +8,10 @@ const HEAD = 30;
 /** One line that says what a saved picture shows. */
 function caption({ capture, now }: State): string {
   const heads = now.heads.value.map(([layer, head]) => `L${layer} H${head}`).join(", ");
-  const pinned = now.query.value === null ? "" : ` · query “${shown(now.queries.value.units[now.query.value]?.text ?? "")}”`;
+  const pinned =
+    now.query.value === null
+      ? ""
+      : ` · query “${shown(now.queries.value.units[now.query.value]?.text ?? "")}”`;
   return `${capture.model} · ${now.kind.value.label} · ${heads}${pinned}`;
 }
 

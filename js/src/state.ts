@@ -109,8 +109,9 @@ export function headsIn(kind: KindInfo, layer: number): number {
 /** Layer and heads follow each other; Python holds the same rule. */
 export function couple(kind: KindInfo, heads: readonly Head[], patch: Partial<Traits>): Partial<Traits> {
   if (patch.heads !== undefined) {
-    const last = patch.heads[patch.heads.length - 1];
-    return { ...patch, heads: distinct(patch.heads), ...(last && { layer: last[0] }) };
+    const chosen = distinct(patch.heads);
+    const last = chosen[chosen.length - 1];
+    return { ...patch, heads: chosen, ...(last && { layer: last[0] }) };
   }
   const { layer } = patch;
   if (layer === undefined || heads.some(([other]) => other === layer)) return patch;

@@ -25,7 +25,10 @@ export function pieces(token: string): Piece[] {
   return out;
 }
 
-export const shown = (token: string): string => pieces(token).map((piece) => piece.text).join("");
+export const shown = (token: string): string =>
+  pieces(token)
+    .map((piece) => piece.text)
+    .join("");
 
 /** A token inside a sentence of the page. */
 export const spoken = (token: string): string => token.trim() || shown(token);

@@ -18,7 +18,8 @@ export function hostIsDark(): boolean {
 }
 
 export function lightness(color: string): number | null {
-  const hex = /^#([0-9a-f]{6})/i.exec(color)?.[1] ?? /^#([0-9a-f]{3})$/i.exec(color)?.[1]?.replace(/./g, "$&$&");
+  const hex =
+    /^#([0-9a-f]{6})/i.exec(color)?.[1] ?? /^#([0-9a-f]{3})$/i.exec(color)?.[1]?.replace(/./g, "$&$&");
   const parts = hex
     ? [0, 2, 4].map((at) => Number.parseInt(hex.slice(at, at + 2), 16))
     : /^rgba?\(([^)]+)\)/
@@ -31,7 +32,11 @@ export function lightness(color: string): number | null {
   return (0.2126 * red + 0.7152 * green + 0.0722 * blue) / 255;
 }
 
-export function followTheme(wish: () => Traits["theme"], tell: (dark: boolean) => void, life: AbortSignal): () => void {
+export function followTheme(
+  wish: () => Traits["theme"],
+  tell: (dark: boolean) => void,
+  life: AbortSignal,
+): () => void {
   const update = () => {
     const theme = wish();
     tell(theme === "auto" ? hostIsDark() : theme === "dark");

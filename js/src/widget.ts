@@ -1,10 +1,10 @@
+import { mount } from "./page.js";
+import { readCapture } from "./protocol.js";
 import type { Port } from "./source/kernel.js";
 import { KernelChannel } from "./source/kernel.js";
 import { readSeeds } from "./source/pack.js";
 import { StoredChannel } from "./source/stored.js";
 import { CachedSource } from "./source.js";
-import { readCapture } from "./protocol.js";
-import { mount } from "./page.js";
 import { State, TRAITS, type Traits } from "./state.js";
 
 /** The part of an anywidget model that is used here. */

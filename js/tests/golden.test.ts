@@ -27,7 +27,9 @@ function worst(got: Float32Array, expected: Float32Array): number {
 }
 
 test("there are golden files of every form", () => {
-  expect(CASES).toEqual(expect.arrayContaining(["full", "causal", "bits", "softcap", "sinks", "packed", "given"]));
+  expect(CASES).toEqual(
+    expect.arrayContaining(["full", "causal", "bits", "softcap", "sinks", "packed", "given"]),
+  );
 });
 
 test.each(CASES)("%s: the page computes what Python computed", async (name) => {
@@ -47,7 +49,9 @@ test.each(CASES)("%s: the page computes what Python computed", async (name) => {
       );
       expect(reply.shape).toEqual([heads.length, n, n]);
       const truth = float32(expected.tensor(`${layer}.${measure}`).bytes);
-      expect(worst(reply.data, truth)).toBeLessThan(name.startsWith("packed") || name === "given" ? 8e-6 : 2e-6);
+      expect(worst(reply.data, truth)).toBeLessThan(
+        name.startsWith("packed") || name === "given" ? 8e-6 : 2e-6,
+      );
     }
   }
 });
@@ -57,7 +61,9 @@ test("what the page asks is what Python is tested to answer", async () => {
   const port: Port = {
     send: (content) => {
       sent.push(content as Record<string, unknown>);
-      setTimeout(() => answer({ id: (content as { id: string }).id, error: { name: "E", message: "seen" } }, []));
+      setTimeout(() =>
+        answer({ id: (content as { id: string }).id, error: { name: "E", message: "seen" } }, []),
+      );
     },
     listen: (handler) => {
       answer = handler;
@@ -68,7 +74,17 @@ test("what the page asks is what Python is tested to answer", async () => {
   const channel = new KernelChannel(port, life);
   const requests: DataRequest[] = [
     { type: "weights", kind: "self", measure: "weights", heads: [[0, 1]], queries: [0, 8], keys: [0, 8] },
-    { type: "weights", kind: "self", measure: "scores", heads: [[0, 1], [1, 3]], queries: [2, 3], keys: [0, 8] },
+    {
+      type: "weights",
+      kind: "self",
+      measure: "scores",
+      heads: [
+        [0, 1],
+        [1, 3],
+      ],
+      queries: [2, 3],
+      keys: [0, 8],
+    },
     { type: "overview", kind: "self", layer: 1, head: 0, size: 512 },
     { type: "statistic", kind: "self", statistic: "entropy" },
     { type: "pair", kind: "self", query: 5, key: 2 },

@@ -24,7 +24,8 @@ export function makeAxis(tokens: TokensInfo, wholeWords: boolean): Axis {
   tokens.text.forEach((text, at) => {
     const word = tokens.words[at] ?? -1;
     const last = units[units.length - 1];
-    const joins = wholeWords && last !== undefined && word >= 0 && !special.has(at) && word === tokens.words[at - 1];
+    const joins =
+      wholeWords && last !== undefined && word >= 0 && !special.has(at) && word === tokens.words[at - 1];
     if (joins) {
       last.text += text.replace(/^##/, "");
       last.to = at + 1;

@@ -116,7 +116,9 @@ export class PackedWeightsLayer implements Layer {
     this.#starts = rowStarts(mask, queries, keys);
     const cells = this.#starts[queries] as number;
     if (cells * heads !== packed.length) {
-      throw new Error(`A layer of ${heads} heads with ${cells} visible cells cannot hold ${packed.length} weights.`);
+      throw new Error(
+        `A layer of ${heads} heads with ${cells} visible cells cannot hold ${packed.length} weights.`,
+      );
     }
   }
 

@@ -19,7 +19,7 @@ export function domainOf(rows: Iterable<Float32Array>): Domain {
   return least <= most ? { least, most } : { least: 0, most: 1 };
 }
 
-const clamp = (value: number) => (value < 0 ? 0 : value > 1 ? 1 : value);
+const clamp = (value: number) => Math.min(1, Math.max(0, value));
 
 /** Value → strength between 0 and 1; NaN stays NaN. */
 export function strengthOf(

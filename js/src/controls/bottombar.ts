@@ -13,7 +13,11 @@ export function makeBottomBar({ state, source, life }: Context): HTMLElement {
   const status = el("span", { class: "status" });
   const sums = el("span", { class: "sums" });
   const message = el("span", { class: "message", role: "status" });
-  const help = el("span", { class: "help" }, "hover a token · click to pin · ←→ layer · ↑↓ head · / find · Esc release");
+  const help = el(
+    "span",
+    { class: "help" },
+    "hover a token · click to pin · ←→ layer · ↑↓ head · / find · Esc release",
+  );
   watch(life, () => {
     setText(status, STATUS[source.status.value]);
     setAttribute(status, "data-status", source.status.value);

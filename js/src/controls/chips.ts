@@ -4,7 +4,15 @@ import { watch } from "../dom.js";
 import type { Head, KindInfo, Reply } from "../protocol.js";
 import { fixed, words } from "../text.js";
 
-const PATTERNS = ["previous_token", "next_token", "self_share", "duplicate_token", "induction", "sink_share", "special_share"];
+const PATTERNS = [
+  "previous_token",
+  "next_token",
+  "self_share",
+  "duplicate_token",
+  "induction",
+  "sink_share",
+  "special_share",
+];
 const CLEAR = 0.3;
 const BROAD = 0.7;
 /** Above this many tokens only what the reader asks for is computed. */
@@ -38,7 +46,9 @@ export function headChips(context: Context): (head: Head) => string[] {
     void version.value;
     const kind = state.now.kind.value;
     const found: string[] = [];
-    const scores = PATTERNS.map((name) => [name, read(kind, name, head)] as const).filter(([, score]) => score >= CLEAR);
+    const scores = PATTERNS.map((name) => [name, read(kind, name, head)] as const).filter(
+      ([, score]) => score >= CLEAR,
+    );
     const best = scores.sort((a, b) => b[1] - a[1])[0];
     const entropy = read(kind, "entropy", head);
     if (best) found.push(`${words(best[0])} ${fixed(best[1], 2)}`);

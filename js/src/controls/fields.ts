@@ -19,7 +19,10 @@ export function setOptions(field: HTMLSelectElement, options: readonly (readonly
   field.value = value;
 }
 
-export function checkbox(label: string, change: (on: boolean) => void): { element: HTMLElement; field: HTMLInputElement } {
+export function checkbox(
+  label: string,
+  change: (on: boolean) => void,
+): { element: HTMLElement; field: HTMLInputElement } {
   const field = el("input", { type: "checkbox" });
   field.addEventListener("change", () => change(field.checked));
   return { element: el("label", { class: "check" }, field, el("span", {}, label)), field };

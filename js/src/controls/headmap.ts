@@ -3,10 +3,10 @@ import { seriesOf } from "../data.js";
 import { el, onSize, prepare, setAttribute, watch } from "../dom.js";
 import { cellColor, paintHeadGrid } from "../draw/headmap.js";
 import { css } from "../draw/palette.js";
+import { GridCell } from "../gridcell.js";
 import type { Head, KindInfo } from "../protocol.js";
 import { sameHead } from "../state.js";
 import { fixed } from "../text.js";
-import { GridCell } from "../gridcell.js";
 import type { HeadValues } from "./headvalues.js";
 import { selectHead } from "./selection.js";
 
@@ -74,7 +74,13 @@ export class HeadMap {
       line.append(el("div", { role: "rowheader", class: "layer-name" }, `L${layer}`));
       this.#cells.push([]);
       for (let head = 0; head < (kind.heads[row] ?? 0); head++) {
-        const cell = el("div", { role: "gridcell", class: "head-cell", "data-layer": layer, "data-head": head, tabindex: -1 });
+        const cell = el("div", {
+          role: "gridcell",
+          class: "head-cell",
+          "data-layer": layer,
+          "data-head": head,
+          tabindex: -1,
+        });
         this.#cells[row]?.push(cell);
         line.append(cell);
       }
@@ -110,7 +116,10 @@ export class HeadMap {
 
   #name(row: number, head: number): string {
     const value = this.values.valueAt(row, head);
-    const number = value === undefined ? "" : `: ${this.values.question.value.label} ${Number.isNaN(value) ? "none" : fixed(value, 2)}`;
+    const number =
+      value === undefined
+        ? ""
+        : `: ${this.values.question.value.label} ${Number.isNaN(value) ? "none" : fixed(value, 2)}`;
     return `Layer ${this.#kind?.layers[row]}, head ${head}${number}`;
   }
 
@@ -140,17 +149,32 @@ export class HeadMap {
     });
   }
 
-  #paintCanvas(canvas: HTMLCanvasElement, kind: KindInfo, heads: readonly Head[], inks: readonly string[]): void {
+  #paintCanvas(
+    canvas: HTMLCanvasElement,
+    kind: KindInfo,
+    heads: readonly Head[],
+    inks: readonly string[],
+  ): void {
     const pitch = this.#pitch;
     const pen = prepare(canvas, this.#most * pitch, kind.layers.length * pitch);
     const exists = (row: number, head: number) => head < (kind.heads[row] ?? 0);
-    const at = (row: number, head: number) => (exists(row, head) ? (this.values.strengthAt(row, head) ?? Number.NaN) : undefined);
+    const at = (row: number, head: number) =>
+      exists(row, head) ? (this.values.strengthAt(row, head) ?? Number.NaN) : undefined;
     if (pen) {
-      paintHeadGrid(pen, { layers: kind.layers.length, heads: this.#most, pitch, at }, paletteOf(this.context.state));
+      paintHeadGrid(
+        pen,
+        { layers: kind.layers.length, heads: this.#most, pitch, at },
+        paletteOf(this.context.state),
+      );
       heads.forEach(([layer, head], index) => {
         pen.strokeStyle = inks[index] as string;
         pen.lineWidth = 2;
-        pen.strokeRect(head * pitch, kind.layers.indexOf(layer) * pitch, Math.max(3, pitch - 1), Math.max(3, pitch - 1));
+        pen.strokeRect(
+          head * pitch,
+          kind.layers.indexOf(layer) * pitch,
+          Math.max(3, pitch - 1),
+          Math.max(3, pitch - 1),
+        );
       });
     }
     const [row, head] = this.#at;
@@ -178,14 +202,19 @@ export class HeadMap {
     }
     if (!this.#canvas || !(event instanceof MouseEvent)) return null;
     const box = this.#canvas.getBoundingClientRect();
-    const [row, head] = [event.clientY - box.top, event.clientX - box.left].map((at) => Math.floor(at / this.#pitch));
-    if (row === undefined || head === undefined || row < 0 || head < 0 || head >= (kind.heads[row] ?? 0)) return null;
+    const [row, head] = [event.clientY - box.top, event.clientX - box.left].map((at) =>
+      Math.floor(at / this.#pitch),
+    );
+    if (row === undefined || head === undefined || row < 0 || head < 0 || head >= (kind.heads[row] ?? 0))
+      return null;
     return [row, head];
   }
 
   #listen(): void {
-    const on = <Name extends keyof HTMLElementEventMap>(name: Name, run: (event: HTMLElementEventMap[Name]) => void) =>
-      this.element.addEventListener(name, run, { signal: this.context.life });
+    const on = <Name extends keyof HTMLElementEventMap>(
+      name: Name,
+      run: (event: HTMLElementEventMap[Name]) => void,
+    ) => this.element.addEventListener(name, run, { signal: this.context.life });
     on("click", (event) => {
       const place = this.#place(event);
       if (place) this.#select(place, event.shiftKey || event.ctrlKey || event.metaKey);
@@ -197,7 +226,10 @@ export class HeadMap {
 
   #explain(event: PointerEvent): void {
     const place = this.#place(event);
-    if (!place) return this.context.tooltip.hide();
+    if (!place) {
+      this.context.tooltip.hide();
+      return;
+    }
     const cell = this.#cells[place[0]]?.[place[1]];
     const near = cell?.getBoundingClientRect() ?? new DOMRect(event.clientX, event.clientY, 1, 1);
     this.context.tooltip.show(this.#name(...place), near);

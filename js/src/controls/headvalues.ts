@@ -43,7 +43,12 @@ export function headValues(context: Context): HeadValues {
     const wantsPair = wish === "pair" || (wish === null && (anyPin || statistics.length === 0));
     if (pair && wantsPair) {
       const from = queries.value.units[activeQuery.value ?? 0]?.from ?? 0;
-      return { name: "pair", label: pair, query: from, key: keys.value.units[activeKey.value ?? 0]?.from ?? 0 };
+      return {
+        name: "pair",
+        label: pair,
+        query: from,
+        key: keys.value.units[activeKey.value ?? 0]?.from ?? 0,
+      };
     }
     const name = wish && statistics.includes(wish) ? wish : (statistics[0] ?? "");
     return { name, label: words(name) };
@@ -72,7 +77,8 @@ export function headValues(context: Context): HeadValues {
         version.value += 1;
       },
       (error: unknown) => {
-        if (!wanted.aborted) state.page.message.value = error instanceof Error ? error.message : String(error);
+        if (!wanted.aborted)
+          state.page.message.value = error instanceof Error ? error.message : String(error);
       },
     );
   };

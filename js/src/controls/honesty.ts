@@ -3,7 +3,8 @@ import { el, watch } from "../dom.js";
 import type { Notes } from "../protocol.js";
 
 const CLOSE = 1e-3;
-const number = (value: number) => (value === 0 ? "0" : Math.abs(value) < 0.01 ? value.toExponential(0) : value.toFixed(2));
+const number = (value: number) =>
+  value === 0 ? "0" : Math.abs(value) < 0.01 ? value.toExponential(0) : value.toFixed(2);
 
 export function rowSums({ row_sums: sums }: Notes): { text: string; whole: boolean } | null {
   if (!sums) return null;
@@ -24,7 +25,9 @@ export function honesty({ state, life }: Context): HTMLElement {
     if (notes.masked !== null) facts.push(["masked", `${(100 * notes.masked).toFixed(0)} %`]);
     if (notes.check !== null) facts.push(["off the model’s own", `≤ ${number(notes.check)}`]);
     if (notes.error) facts.push(["stored to within", number(notes.error)]);
-    list.replaceChildren(...facts.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
+    list.replaceChildren(
+      ...facts.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))),
+    );
     list.hidden = facts.length === 0;
   });
   return list;

@@ -1,5 +1,5 @@
 import { topPositions } from "../attention/strength.js";
-import { colorOf, type Context, inkOf } from "../context.js";
+import { type Context, colorOf, inkOf } from "../context.js";
 import type { Series } from "../data.js";
 import { el, watch } from "../dom.js";
 import { css } from "../draw/palette.js";
@@ -37,7 +37,13 @@ export function makeInspector(context: Context): HTMLElement {
   };
   watch(life, () => {
     const { now, synced } = state;
-    void [data.version.value, now.heads.value, now.measure.value, synced.aggregate.value, synced.special_tokens.value];
+    void [
+      data.version.value,
+      now.heads.value,
+      now.measure.value,
+      synced.aggregate.value,
+      synced.special_tokens.value,
+    ];
     void [now.queries.value, now.keys.value, state.page.dark.value, synced.color_scale.value];
     for (const one of data.series) for (const head of one.heads) chips(head);
     const subject = subjectOf(context);
@@ -48,8 +54,8 @@ export function makeInspector(context: Context): HTMLElement {
     "div",
     { class: "rail rail-details", role: "region", "aria-label": "Inspector", tabindex: 0 },
     body,
-    strip,
     el("p", { class: "caveat" }, CAVEAT),
+    strip,
   );
 }
 
@@ -66,7 +72,8 @@ function heading({ state }: Context, subject: Subject | null): HTMLElement[] {
   }
   const axis = (subject.side === "query" ? state.now.queries : state.now.keys).value;
   const unit = axis.units[subject.unit];
-  const place = unit && unit.to - unit.from > 1 ? `positions ${unit.from}–${unit.to - 1}` : `position ${unit?.from}`;
+  const place =
+    unit && unit.to - unit.from > 1 ? `positions ${unit.from}–${unit.to - 1}` : `position ${unit?.from}`;
   return [
     el("h3", {}, `${subject.pinned ? "Pinned" : "Hovered"} ${subject.side}`),
     el("p", { class: "subject" }, el("b", {}, tokenText(unit?.text ?? "")), " ", el("small", {}, place)),
@@ -75,7 +82,7 @@ function heading({ state }: Context, subject: Subject | null): HTMLElement[] {
 
 /** With both sides in question, the one number between them stands first. */
 function pair(context: Context, subject: Subject | null): HTMLElement[] {
-  if (!subject || subject.side !== "query" || subject.other === null) return [];
+  if (subject?.side !== "query" || subject.other === null) return [];
   const { other } = subject;
   const { state, data } = context;
   const all = data.series;
@@ -87,7 +94,9 @@ function pair(context: Context, subject: Subject | null): HTMLElement[] {
     line.style.setProperty("--ink", css(inkOf(context, all, at)));
     return line;
   });
-  return [el("div", { class: "pair" }, el("div", {}, tokenText(from), " → ", tokenText(to)), ...numbers.reverse())];
+  return [
+    el("div", { class: "pair" }, el("div", {}, tokenText(from), " → ", tokenText(to)), ...numbers.reverse()),
+  ];
 }
 
 function number(value: number | undefined): HTMLElement {
@@ -108,7 +117,10 @@ function section(
   node.style.setProperty("--fill", css(colorOf(context, all, at)));
   const [head] = series.heads;
   const habits = series.heads.length === 1 && head ? chips(head) : [];
-  if (habits.length > 0) node.append(el("div", { class: "habits" }, ...habits.map((text) => el("span", { class: "habit" }, text))));
+  if (habits.length > 0)
+    node.append(
+      el("div", { class: "habits" }, ...habits.map((text) => el("span", { class: "habit" }, text))),
+    );
   if (subject) node.append(ranking(context, series, subject, all.length === 1 ? 8 : 4));
   return node;
 }
@@ -126,7 +138,9 @@ function ranking(context: Context, series: Series, subject: Subject, count: numb
     const fill = el("i", {});
     fill.style.setProperty("width", `${(100 * (strengths[at] as number)).toFixed(1)}%`);
     const text = el("span", { class: "ranking-token" }, tokenText(axis.units[at]?.text ?? ""));
-    list.append(el("li", {}, text, el("span", { class: "bar", "aria-hidden": "true" }, fill), number(values[at])));
+    list.append(
+      el("li", {}, text, el("span", { class: "bar", "aria-hidden": "true" }, fill), number(values[at])),
+    );
   }
   return list;
 }
@@ -136,7 +150,10 @@ function announce(context: Context, subject: Subject | null, before: string): st
   const { synced } = context.state;
   const name = `${subject.side}|${subject.unit}|${synced.key.value}|${JSON.stringify(context.state.now.heads.value)}`;
   if (name === before) return before;
-  const text = summary(context, { ...subject, other: subject.side === "query" ? context.state.now.key.value : null });
+  const text = summary(context, {
+    ...subject,
+    other: subject.side === "query" ? context.state.now.key.value : null,
+  });
   if (text === null) return before;
   context.state.page.spoken.value = text;
   return name;

@@ -5,7 +5,12 @@ import { contains } from "../text.js";
 /** Finds tokens; Enter pins the next one as the query, Shift+Enter the one before. */
 export function makeSearch(context: Context): { element: HTMLElement; focus(): void } {
   const { state, life } = context;
-  const field = el("input", { type: "search", "aria-label": "Find token", autocomplete: "off", spellcheck: "false" });
+  const field = el("input", {
+    type: "search",
+    "aria-label": "Find token",
+    autocomplete: "off",
+    spellcheck: "false",
+  });
   const count = el("output", { class: "number", "aria-live": "polite" });
   const element = el("label", { class: "field find" }, el("span", {}, "find token"), field, count);
   let at = -1;
@@ -20,7 +25,7 @@ export function makeSearch(context: Context): { element: HTMLElement; focus(): v
   const go = (by: number) => {
     const hits = found();
     if (hits.length === 0) return;
-    at = (((at < 0 && by < 0 ? 0 : at) + by) % hits.length + hits.length) % hits.length;
+    at = ((((at < 0 && by < 0 ? 0 : at) + by) % hits.length) + hits.length) % hits.length;
     const unit = state.now.queries.value.units[hits[at] ?? 0];
     if (unit) state.set({ query: unit.from });
     tell();

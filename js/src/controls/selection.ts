@@ -1,5 +1,5 @@
 import type { Head } from "../protocol.js";
-import { sameHead, type State } from "../state.js";
+import { type State, sameHead } from "../state.js";
 
 export function selectHead(state: State, head: Head, add: boolean): void {
   const heads = state.now.heads.peek();

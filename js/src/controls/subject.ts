@@ -23,7 +23,11 @@ export function subjectOf({ state }: Context): Subject | null {
 }
 
 /** What the subject attends to, or who attends to it; undefined until it is here. */
-export function valuesOf({ data }: Context, series: Series, { side, unit }: Subject): Float32Array | undefined {
+export function valuesOf(
+  { data }: Context,
+  series: Series,
+  { side, unit }: Subject,
+): Float32Array | undefined {
   return side === "query" ? data.row(series, unit)?.values : data.column(series, unit);
 }
 
@@ -41,7 +45,9 @@ export function summary(context: Context, subject: Subject): string | null {
     if (top === undefined) continue;
     const where = series.name.toLowerCase().replace(" ·", "");
     const most = subject.other === null ? "most " : "";
-    parts.push(`${most}${subject.side === "query" ? "to " : "by "}${spoken(theirs.value.units[top]?.text ?? "")}, ${fixed(value, 2)}, in ${where}`);
+    parts.push(
+      `${most}${subject.side === "query" ? "to " : "by "}${spoken(theirs.value.units[top]?.text ?? "")}, ${fixed(value, 2)}, in ${where}`,
+    );
   }
   return `${name} ${subject.side === "query" ? "attends" : "is attended to"} ${parts.join("; ")}`;
 }

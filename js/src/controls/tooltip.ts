@@ -11,7 +11,10 @@ export function makeTooltip(root: HTMLElement): Tooltip {
       node.hidden = false;
       const frame = root.getBoundingClientRect();
       const { width, height } = node.getBoundingClientRect();
-      const x = Math.min(frame.width - width - 6, Math.max(6, near.left + near.width / 2 - width / 2 - frame.left));
+      const x = Math.min(
+        frame.width - width - 6,
+        Math.max(6, near.left + near.width / 2 - width / 2 - frame.left),
+      );
       const above = near.top - frame.top - height - 6;
       const y = above >= 4 ? above : near.bottom - frame.top + 6;
       node.style.setProperty("transform", `translate(${Math.round(x)}px, ${Math.round(y)}px)`);

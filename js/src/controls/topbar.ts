@@ -7,7 +7,9 @@ import { setOptions } from "./fields.js";
 export function describe({ label, layers, heads, queries, keys }: KindInfo): string {
   const [least, most] = [Math.min(...heads), Math.max(...heads)];
   const shape = `${layers.length} × ${least === most ? most : `${least}–${most}`} heads`;
-  const tokens = keys ? `${queries.text.length} × ${keys.text.length} tokens` : `${queries.text.length} tokens`;
+  const tokens = keys
+    ? `${queries.text.length} × ${keys.text.length} tokens`
+    : `${queries.text.length} tokens`;
   return `${label} · ${shape} · ${tokens}`;
 }
 
@@ -17,7 +19,12 @@ export interface TopBar {
 }
 
 /** Title, kind of attention, view tabs, the folded rails' buttons, and save. */
-export function makeTopBar(context: Context, panel: string, save: () => void, fold: (rail: string) => void): TopBar {
+export function makeTopBar(
+  context: Context,
+  panel: string,
+  save: () => void,
+  fold: (rail: string) => void,
+): TopBar {
   const { state, life } = context;
   const about = el("span", { class: "about" });
   const kinds = el("select", { "aria-label": "Kind of attention", class: "kinds" });
@@ -50,15 +57,29 @@ export function makeTopBar(context: Context, panel: string, save: () => void, fo
     );
     kinds.value = kind.kind;
   });
-  const element = el("header", { class: "topbar" }, title, folds, tablist, button("save", "Save", save, "⤓ "));
+  const element = el(
+    "header",
+    { class: "topbar" },
+    title,
+    folds,
+    tablist,
+    button("save", "Save", save, "⤓ "),
+  );
   element.querySelector(".save")?.setAttribute("aria-label", "Save this view as a picture");
   return { element, tabs };
 }
 
-function makeTabs({ state, life }: Context, panel: string): { element: HTMLElement; tabs: Map<string, HTMLElement> } {
+function makeTabs(
+  { state, life }: Context,
+  panel: string,
+): { element: HTMLElement; tabs: Map<string, HTMLElement> } {
   const tabs = new Map<string, HTMLElement>();
   for (const { name, label } of VIEWS) {
-    const tab = el("button", { type: "button", role: "tab", id: `${panel}-${name}`, "aria-controls": panel }, label);
+    const tab = el(
+      "button",
+      { type: "button", role: "tab", id: `${panel}-${name}`, "aria-controls": panel },
+      label,
+    );
     tab.addEventListener("click", () => state.set({ view: name }));
     tabs.set(name, tab);
   }

@@ -10,7 +10,7 @@ export interface HeadGrid {
 
 export function cellColor(palette: Palette, strength: number | undefined): string {
   if (strength === undefined || Number.isNaN(strength)) return palette.placeholder;
-  return css(rampAt(palette.ramp, 0.04 + 0.71 * strength));
+  return css(rampAt(palette.ramp, 0.04 + 0.66 * strength));
 }
 
 export function paintHeadGrid(context: CanvasRenderingContext2D, grid: HeadGrid, palette: Palette): void {

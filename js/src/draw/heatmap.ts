@@ -79,7 +79,7 @@ export function paintHeatmap(
   const blank = parse(palette.placeholder);
   for (let row = 0; row < tall; row++) {
     for (let column = 0; column < wide; column++) {
-      const value = at(seen.top + row * step, seen.left + column * step);
+      const value = largest(at, seen, row * step, column * step, step);
       const place = (row * wide + column) * 4;
       if (value === undefined) image.data.set([...blank, 255], place);
       else if (!Number.isNaN(value)) {
@@ -111,7 +111,12 @@ export function paintHeatmap(
   context.restore();
 }
 
-function paintGaps(context: CanvasRenderingContext2D, frame: HeatFrame, seen: Visible, palette: Palette): void {
+function paintGaps(
+  context: CanvasRenderingContext2D,
+  frame: HeatFrame,
+  seen: Visible,
+  palette: Palette,
+): void {
   context.strokeStyle = palette.ground;
   context.lineWidth = 1;
   context.beginPath();
@@ -126,6 +131,24 @@ function paintGaps(context: CanvasRenderingContext2D, frame: HeatFrame, seen: Vi
     context.lineTo(x, frame.y + frame.height);
   }
   context.stroke();
+}
+
+/** What is too small to be drawn is stood for by its largest, so that no peak goes missing. */
+function largest(at: CellAt, seen: Visible, down: number, right: number, step: number): number | undefined {
+  if (step === 1) return at(seen.top + down, seen.left + right);
+  let found: number | undefined;
+  for (let row = seen.top + down; row < Math.min(seen.bottom, seen.top + down + step); row++) {
+    for (let column = seen.left + right; column < Math.min(seen.right, seen.left + right + step); column++) {
+      const value = at(row, column);
+      if (
+        value !== undefined &&
+        !(value <= (found ?? Number.NaN)) &&
+        (found === undefined || !Number.isNaN(value))
+      )
+        found = value;
+    }
+  }
+  return found;
 }
 
 export function paintValues(

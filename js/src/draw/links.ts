@@ -17,11 +17,13 @@ export type Emphasis = 0 | 1 | 2;
 
 const LOOKS = [
   { alpha: 0.07, gain: 0.3, width: 0.8, swell: 1.2 },
-  { alpha: 0.22, gain: 0.35, width: 0.8, swell: 3.6 },
+  { alpha: 0.14, gain: 0.3, width: 0.8, swell: 2.4 },
   { alpha: 0.34, gain: 0.54, width: 0.9, swell: 5.4 },
 ] as const;
 
 export interface LinkFrame {
+  /** Something is in question, so the rest steps back. */
+  quiet: boolean;
   width: number;
   height: number;
 }
@@ -37,6 +39,7 @@ export function paintLinks(
   context.lineCap = "round";
   for (const { color, links, emphasis } of [...bundles].sort((a, b) => a.emphasis - b.emphasis)) {
     const look = LOOKS[emphasis];
+    const fade = frame.quiet && emphasis === 0 ? 0.5 : 1;
     const levels: Link[][] = Array.from({ length: LEVELS }, () => []);
     for (const link of links) levels[Math.min(LEVELS - 1, Math.floor(link.strength * LEVELS))]?.push(link);
     levels.forEach((level, at) => {
@@ -47,7 +50,7 @@ export function paintLinks(
         context.moveTo(1, from);
         context.bezierCurveTo(frame.width * 0.46, from, frame.width * 0.54, to, frame.width - 1, to);
       }
-      context.strokeStyle = css(color, look.alpha + look.gain * Math.min(1, strength * 1.3));
+      context.strokeStyle = css(color, fade * (look.alpha + look.gain * Math.min(1, strength * 1.3)));
       context.lineWidth = look.width + look.swell * strength;
       context.stroke();
     });

@@ -97,7 +97,8 @@ export function rampAt(ramp: readonly Color[], strength: number): Color {
   const place = Math.min(1, Math.max(0, strength)) * (ramp.length - 1);
   const at = Math.min(ramp.length - 2, Math.floor(place));
   const [from, to] = [ramp[at] as Color, ramp[at + 1] as Color];
-  const mix = (channel: 0 | 1 | 2) => Math.round(from[channel] + (to[channel] - from[channel]) * (place - at));
+  const mix = (channel: 0 | 1 | 2) =>
+    Math.round(from[channel] + (to[channel] - from[channel]) * (place - at));
   return [mix(0), mix(1), mix(2)];
 }
 

@@ -155,7 +155,8 @@ export class KernelChannel implements Channel {
     try {
       if (content.error) throw new KernelError(content.error.message);
       if (content.type === "hello") {
-        if (content.version !== VERSION) throw new KernelError("The kernel runs another version of attnscope.");
+        if (content.version !== VERSION)
+          throw new KernelError("The kernel runs another version of attnscope.");
         job.settle({ shape: [], data: new Float32Array(0) });
       } else job.settle(decodeReply(content, buffers[0]));
     } catch (error) {

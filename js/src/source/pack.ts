@@ -96,7 +96,13 @@ function readLayer(
   const { form, heads } = stored;
   need(isNumber(heads), "a layer does not say how many heads it has");
   if (form === "weights") {
-    return new PackedWeightsLayer(heads, nQueries, nKeys, mask, uint16(file.tensor(String(stored.weights)).bytes));
+    return new PackedWeightsLayer(
+      heads,
+      nQueries,
+      nKeys,
+      mask,
+      uint16(file.tensor(String(stored.weights)).bytes),
+    );
   }
   need(form === "queries_keys", "a layer has an unknown form");
   const { key_heads: keyHeads, width, scale, softcap, sinks } = stored;

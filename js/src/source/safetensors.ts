@@ -44,7 +44,10 @@ function readTensor(name: string, entry: unknown, body: Uint8Array): Tensor {
   const { dtype, shape, data_offsets: offsets } = entry;
   need(typeof dtype === "string" && dtype in WIDTHS, `tensor ${name} has an unknown type`);
   need(Array.isArray(shape) && shape.every(isCount), `tensor ${name} has no shape`);
-  need(Array.isArray(offsets) && offsets.length === 2 && offsets.every(isCount), `tensor ${name} has no place`);
+  need(
+    Array.isArray(offsets) && offsets.length === 2 && offsets.every(isCount),
+    `tensor ${name} has no place`,
+  );
   const [from, to] = offsets as [number, number];
   const size = shape.reduce((product, length) => product * length, WIDTHS[dtype] as number);
   need(from <= to && to <= body.length, `tensor ${name} is cut off`);

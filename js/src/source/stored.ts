@@ -1,7 +1,13 @@
 import { signal } from "@preact/signals-core";
 import { Overview } from "../attention/overview.js";
-import type { KindInfo, OverviewRequest, PairRequest, Reply, WeightsRequest } from "../protocol.js";
-import type { DataRequest } from "../protocol.js";
+import type {
+  DataRequest,
+  KindInfo,
+  OverviewRequest,
+  PairRequest,
+  Reply,
+  WeightsRequest,
+} from "../protocol.js";
 import type { Channel, Status } from "./kernel.js";
 import type { Pack } from "./pack.js";
 

@@ -52,7 +52,9 @@ export class Cells {
   /** The number of a cell, NaN where masked, undefined where it is not here. */
   reader(series: Series, seen: Visible): (row: number, column: number) => number | undefined {
     if (!this.isExact(seen)) return this.#coarse(series);
-    const rows = new Map(range(seen.top, seen.bottom).map((row) => [row, this.context.data.row(series, row)?.values]));
+    const rows = new Map(
+      range(seen.top, seen.bottom).map((row) => [row, this.context.data.row(series, row)?.values]),
+    );
     return (row, column) => rows.get(row)?.[column];
   }
 
@@ -84,7 +86,9 @@ export class Cells {
 
   #replies(series: Series): Reply[] {
     const kind = this.context.state.now.kind.value.kind;
-    return series.heads.map((head) => this.#overviews.get(`${kind}|${head}`)).filter((reply) => reply !== undefined);
+    return series.heads
+      .map((head) => this.#overviews.get(`${kind}|${head}`))
+      .filter((reply) => reply !== undefined);
   }
 
   #coarse(series: Series): (row: number, column: number) => number | undefined {

@@ -119,8 +119,10 @@ export class TokenColumn {
   #listen(): void {
     const { state, life, tooltip } = this.context;
     const hover = this.side === "query" ? state.page.hoverQuery : state.page.hoverKey;
-    const on = <Name extends keyof HTMLElementEventMap>(name: Name, run: (event: HTMLElementEventMap[Name]) => void) =>
-      this.element.addEventListener(name, run, { signal: life });
+    const on = <Name extends keyof HTMLElementEventMap>(
+      name: Name,
+      run: (event: HTMLElementEventMap[Name]) => void,
+    ) => this.element.addEventListener(name, run, { signal: life });
     on("pointerover", (event) => {
       const unit = this.#unit(event.target);
       if (unit === null) return;

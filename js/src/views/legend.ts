@@ -9,10 +9,12 @@ export function legendText(context: Context, series: readonly Series[], drawn: n
   const { state, data } = context;
   const { measure, threshold, activeQuery } = state.now;
   const scale = state.synced.color_scale.value;
-  const what = measure.value === "weights" ? "weight" : `${words(measure.value)}, from least to most of its row`;
+  const what =
+    measure.value === "weights" ? "weight" : `${words(measure.value)}, from least to most of its row`;
   const parts = [`Line width: ${what}${SCALES[scale]}`];
   if (drawn < all) parts.push(`${drawn.toLocaleString("en")} of ${all.toLocaleString("en")} lines shown`);
-  else if (threshold.value > 0 && all > 0) parts.push(`${all.toLocaleString("en")} lines from ${threshold.value.toFixed(2)} up`);
+  else if (threshold.value > 0 && all > 0)
+    parts.push(`${all.toLocaleString("en")} lines from ${threshold.value.toFixed(2)} up`);
   else if (all === 0 && data.version.value > 0) parts.push("no line reaches the threshold");
   const removed = removedMass(context, series, activeQuery.value);
   if (removed) parts.push(removed);
@@ -20,7 +22,11 @@ export function legendText(context: Context, series: readonly Series[], drawn: n
 }
 
 /** Said only while special tokens are hidden. */
-export function removedMass({ state, data }: Context, series: readonly Series[], query: number | null): string {
+export function removedMass(
+  { state, data }: Context,
+  series: readonly Series[],
+  query: number | null,
+): string {
   if (state.synced.special_tokens.value) return "";
   if (state.now.measure.value !== "weights") return "specials hidden";
   if (query === null) return "specials hidden, the rest rescaled";

@@ -1,5 +1,5 @@
 import { untracked } from "@preact/signals-core";
-import { colorOf, type Context, paletteOf } from "../context.js";
+import { type Context, colorOf, paletteOf } from "../context.js";
 import type { Series } from "../data.js";
 import { el, onSize, prepare, setText, watch } from "../dom.js";
 import { type LinkBundle, paintLinks, paintSquare } from "../draw/links.js";
@@ -9,7 +9,15 @@ import { type ColumnPaint, TokenColumn } from "./column.js";
 import { legendText } from "./legend.js";
 import { type Line, rowStrengths, strongest } from "./lines.js";
 import type { View } from "./registry.js";
-import { type ColumnWindow, heldMiddle, middleOf, offsetOf, pitchFor, scrollTo, visibleRange } from "./window.js";
+import {
+  type ColumnWindow,
+  heldMiddle,
+  middleOf,
+  offsetOf,
+  pitchFor,
+  scrollTo,
+  visibleRange,
+} from "./window.js";
 
 const OVERSCAN = 6;
 const BOLD = 0.25;
@@ -31,7 +39,10 @@ class Links implements View {
   readonly #spacer = el("div");
   readonly #scroller: HTMLElement;
   readonly #legend = el("div", { class: "legend" });
-  readonly #titles = [el("div", { class: "column-title" }, "query (from)"), el("div", { class: "column-title" }, "key (to)")];
+  readonly #titles = [
+    el("div", { class: "column-title" }, "query (from)"),
+    el("div", { class: "column-title" }, "key (to)"),
+  ];
   readonly #columns: { query: TokenColumn; key: TokenColumn };
   readonly #draw = () => this.#paint();
   #layout: Layout = { width: 0, height: 0, left: 0, right: 0, squares: 0, square: 0 };
@@ -46,13 +57,21 @@ class Links implements View {
     this.#stage.append(this.#canvas, this.#columns.query.element, this.#columns.key.element);
     this.#scroller = el("div", { class: "scroller", tabindex: -1 }, this.#stage, this.#spacer);
     this.element = el("div", { class: "links" }, ...this.#titles, this.#scroller, this.#legend);
-    this.#scroller.addEventListener("scroll", () => scheduler.paint(this.#draw), { signal: life, passive: true });
+    this.#scroller.addEventListener("scroll", () => scheduler.paint(this.#draw), {
+      signal: life,
+      passive: true,
+    });
     onSize(this.#scroller, life, () => scheduler.paint(this.#draw));
     watch(life, () => {
       const { now, synced, page } = state;
       void [data.version.value, now.queries.value, now.keys.value, now.heads.value, now.measure.value];
       void [now.query.value, now.key.value, page.hoverQuery.value, page.hoverKey.value, page.wanted.value];
-      void [synced.aggregate.value, synced.threshold.value, synced.special_tokens.value, synced.color_scale.value];
+      void [
+        synced.aggregate.value,
+        synced.threshold.value,
+        synced.special_tokens.value,
+        synced.color_scale.value,
+      ];
       void page.dark.value;
       scheduler.paint(this.#draw);
     });
@@ -143,7 +162,11 @@ class Links implements View {
     data.needColumn("links key", state.now.activeKey.value);
   }
 
-  #lines(series: readonly Series[], window: ColumnWindow, bold: { query: Set<number>; key: Set<number> }): Line[] {
+  #lines(
+    series: readonly Series[],
+    window: ColumnWindow,
+    bold: { query: Set<number>; key: Set<number> },
+  ): Line[] {
     const { state, data } = this.context;
     const { activeQuery, activeKey, measure, threshold } = state.now;
     const [query, key] = [activeQuery.value, activeKey.value];
@@ -175,7 +198,14 @@ class Links implements View {
   }
 
   /** Lines to the key in question from queries that are not in the window. */
-  #incoming(one: Series, index: number, key: number, known: ReadonlySet<number>, lines: Line[], bold: Set<number>): void {
+  #incoming(
+    one: Series,
+    index: number,
+    key: number,
+    known: ReadonlySet<number>,
+    lines: Line[],
+    bold: Set<number>,
+  ): void {
     const { measure, threshold } = this.context.state.now;
     if (measure.value !== "weights") return;
     const column = this.context.data.column(one, key);
@@ -193,9 +223,14 @@ class Links implements View {
     if (pen) this.#paintLinks(pen, series, windows);
   }
 
-  #paintLinks(pen: CanvasRenderingContext2D, series: readonly Series[], windows: { query: ColumnWindow; key: ColumnWindow }): void {
+  #paintLinks(
+    pen: CanvasRenderingContext2D,
+    series: readonly Series[],
+    windows: { query: ColumnWindow; key: ColumnWindow },
+  ): void {
     const { left, right, height } = this.#layout;
     const pinned = this.context.state.now;
+    const quiet = pinned.activeQuery.value !== null || pinned.activeKey.value !== null;
     const edge = (y: number) => Math.min(height + 40, Math.max(-40, y));
     const bundles: LinkBundle[] = [];
     series.forEach((_, index) => {
@@ -203,7 +238,10 @@ class Links implements View {
         const mine = this.#drawn.filter((line) => line.series === index && line.emphasis === emphasis);
         if (mine.length === 0) continue;
         const links = mine.map(({ query, key, strength }) => ({
-          from: query === pinned.query.value ? heldMiddle(windows.query, query) : edge(middleOf(windows.query, query)),
+          from:
+            query === pinned.query.value
+              ? heldMiddle(windows.query, query)
+              : edge(middleOf(windows.query, query)),
           to: key === pinned.key.value ? heldMiddle(windows.key, key) : edge(middleOf(windows.key, key)),
           strength,
         }));
@@ -214,7 +252,7 @@ class Links implements View {
     pen.beginPath();
     pen.rect(0, 0, right - left + 2, height);
     pen.clip();
-    paintLinks(pen, { width: right - left, height }, bundles);
+    paintLinks(pen, { width: right - left, height, quiet }, bundles);
     pen.restore();
     this.#paintSquares(pen, series, windows.key);
   }
@@ -233,7 +271,12 @@ class Links implements View {
       for (let key = from; key < to; key++) {
         const strength = strengths[key] as number;
         if (Number.isNaN(strength)) continue;
-        paintSquare(pen, [x, middleOf(window, key) - square / 2, square], colorOf(this.context, series, index), strength);
+        paintSquare(
+          pen,
+          [x, middleOf(window, key) - square / 2, square],
+          colorOf(this.context, series, index),
+          strength,
+        );
       }
     });
   }

@@ -15,7 +15,12 @@ export interface Gestures {
 
 const STILL = 4;
 
-export function listen(matrix: Gestures, canvas: HTMLCanvasElement, cell: HTMLElement, life: AbortSignal): void {
+export function listen(
+  matrix: Gestures,
+  canvas: HTMLCanvasElement,
+  cell: HTMLElement,
+  life: AbortSignal,
+): void {
   pointer(matrix, canvas, life);
   wheel(matrix, canvas, life);
   cell.addEventListener("keydown", (event) => key(matrix, event), { signal: life });
@@ -49,8 +54,10 @@ function key(matrix: Gestures, event: KeyboardEvent): void {
 
 function pointer(matrix: Gestures, canvas: HTMLCanvasElement, life: AbortSignal): void {
   let grip: { x: number; y: number; view: Viewport; moved: boolean } | null = null;
-  const on = <Name extends keyof HTMLElementEventMap>(name: Name, run: (event: HTMLElementEventMap[Name]) => void) =>
-    canvas.addEventListener(name, run, { signal: life });
+  const on = <Name extends keyof HTMLElementEventMap>(
+    name: Name,
+    run: (event: HTMLElementEventMap[Name]) => void,
+  ) => canvas.addEventListener(name, run, { signal: life });
   on("pointerdown", (event) => {
     if (event.button !== 0) return;
     grip = { x: event.offsetX, y: event.offsetY, view: matrix.view, moved: false };
@@ -89,7 +96,11 @@ function wheel(matrix: Gestures, canvas: HTMLCanvasElement, life: AbortSignal): 
     }
     const before = matrix.view;
     const [right, down] = event.shiftKey ? [event.deltaY, 0] : [event.deltaX, event.deltaY];
-    matrix.view = { ...before, top: before.top + down / before.cell, left: before.left + right / before.cell };
+    matrix.view = {
+      ...before,
+      top: before.top + down / before.cell,
+      left: before.left + right / before.cell,
+    };
     // At an edge the wheel belongs to the page again.
     if (matrix.view.top !== before.top || matrix.view.left !== before.left) event.preventDefault();
   };

@@ -48,7 +48,8 @@ export function paintLabels(
   pen.textAlign = "left";
   for (let column = seen.left; column < seen.right; column++) {
     const x = frame.x + (column + 0.5 - frame.left) * frame.cell;
-    if ((column % stride !== 0 && column !== marks.column) || x < frame.x || x > frame.x + frame.width) continue;
+    if ((column % stride !== 0 && column !== marks.column) || x < frame.x || x > frame.x + frame.width)
+      continue;
     const text = paint(keys, column, column === marks.column);
     pen.save();
     pen.translate(x, frame.y - 6);

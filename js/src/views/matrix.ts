@@ -3,14 +3,14 @@ import type { Series } from "../data.js";
 import { el, onSize, prepare, setAttribute, setText, watch } from "../dom.js";
 import { type HeatFrame, outlineCell, paintHeatmap, paintValues, visibleCells } from "../draw/heatmap.js";
 import { css, rampAt } from "../draw/palette.js";
+import { GridCell } from "../gridcell.js";
 import { fixed, spoken, words } from "../text.js";
 import { Cells, range } from "./cells.js";
-import { GridCell } from "../gridcell.js";
 import { removedMass } from "./legend.js";
-import { paintLabels, paintTotals } from "./matrix-labels.js";
 import { type Gestures, listen } from "./matrix-gestures.js";
+import { paintLabels, paintTotals } from "./matrix-labels.js";
 import type { View } from "./registry.js";
-import { clampViewport, fitCell, revealCell, type Room, type Viewport, zoomAt } from "./viewport.js";
+import { clampViewport, fitCell, type Room, revealCell, type Viewport, zoomAt } from "./viewport.js";
 
 const TOP = 62;
 const END = 40;
@@ -52,7 +52,13 @@ class Matrix implements View, Gestures {
     );
     const masked = el("span", { class: "masked" }, el("i", { class: "swatch" }), "masked");
     const legend = el("div", { class: "legend" }, this.#least, this.#ramp, this.#most, masked, this.#note);
-    this.element = el("div", { class: "matrix" }, el("div", { class: "matrix-bar" }, this.#switch, zoom), this.#plot, legend);
+    this.element = el(
+      "div",
+      { class: "matrix" },
+      el("div", { class: "matrix-bar" }, this.#switch, zoom),
+      this.#plot,
+      legend,
+    );
     onSize(this.#plot, life, (width, height) => {
       this.#size = { width, height };
       scheduler.paint(this.#draw);
@@ -136,7 +142,8 @@ class Matrix implements View, Gestures {
     if (query.value === row && key.value === column) state.set({ query: null, key: null });
     else {
       const place = { query: queries.value.units[row]?.from, key: keys.value.units[column]?.from };
-      if (place.query !== undefined && place.key !== undefined) state.set({ query: place.query, key: place.key });
+      if (place.query !== undefined && place.key !== undefined)
+        state.set({ query: place.query, key: place.key });
     }
     this.context.scheduler.paint(this.#draw);
   }
@@ -163,7 +170,15 @@ class Matrix implements View, Gestures {
     const view = clampViewport(this.#view, this.room);
     const wide = Math.min(width, columns * view.cell);
     const tall = Math.min(height, rows * view.cell);
-    return { ...view, rows, columns, width: wide, height: tall, x: this.#left + Math.max(0, (width - wide) / 2), y: TOP };
+    return {
+      ...view,
+      rows,
+      columns,
+      width: wide,
+      height: tall,
+      x: this.#left + Math.max(0, (width - wide) / 2),
+      y: TOP,
+    };
   }
 
   #say([row, column]: [number, number]): string {
@@ -186,7 +201,7 @@ class Matrix implements View, Gestures {
   }
 
   #paint(): void {
-    const { life, state } = this.context;
+    const { life } = this.context;
     if (life.aborted || this.#size.width === 0) return;
     this.#view = clampViewport(this.#view, this.room);
     const series = this.#series;
@@ -205,7 +220,6 @@ class Matrix implements View, Gestures {
       Math.max(4, frame.cell),
       Math.max(4, frame.cell),
     );
-    void state;
   }
 
   #paintPlot(pen: CanvasRenderingContext2D, series: Series): void {
@@ -226,7 +240,8 @@ class Matrix implements View, Gestures {
     const { query, key } = state.now;
     const marks = { row: this.#hover?.[0] ?? query.value, column: this.#hover?.[1] ?? key.value };
     paintLabels(pen, frame, [state.now.queries.value, state.now.keys.value], marks, palette);
-    if (this.#cells.isExact(seen) && state.now.measure.value === "weights") this.#paintTotals(pen, series, frame);
+    if (this.#cells.isExact(seen) && state.now.measure.value === "weights")
+      this.#paintTotals(pen, series, frame);
     pen.save();
     pen.beginPath();
     pen.rect(frame.x - 1, frame.y - 1, frame.width + 2, frame.height + 2);
@@ -241,13 +256,16 @@ class Matrix implements View, Gestures {
       pen.strokeStyle = color;
       pen.lineWidth = 1.5;
       const size = Math.max(2, frame.cell);
-      if (row !== null) pen.strokeRect(frame.x - 2, frame.y + (row - frame.top) * frame.cell, frame.width + 4, size);
-      if (column !== null) pen.strokeRect(frame.x + (column - frame.left) * frame.cell, frame.y - 2, size, frame.height + 4);
+      if (row !== null)
+        pen.strokeRect(frame.x - 2, frame.y + (row - frame.top) * frame.cell, frame.width + 4, size);
+      if (column !== null)
+        pen.strokeRect(frame.x + (column - frame.left) * frame.cell, frame.y - 2, size, frame.height + 4);
     };
     const { query, key } = this.context.state.now;
     if (this.#hover) band(...this.#hover, palette.faint);
     band(query.value, key.value, palette.accent);
-    if (query.value !== null && key.value !== null) outlineCell(pen, frame, [query.value, key.value], palette.ink);
+    if (query.value !== null && key.value !== null)
+      outlineCell(pen, frame, [query.value, key.value], palette.ink);
   }
 
   #paintTotals(pen: CanvasRenderingContext2D, series: Series, frame: HeatFrame): void {
@@ -255,14 +273,25 @@ class Matrix implements View, Gestures {
     const sums = (values: Float32Array | undefined) =>
       values?.reduce((sum, value) => sum + (Number.isNaN(value) ? 0 : value), 0) ?? 0;
     const seen = visibleCells(frame);
-    const all = range(0, frame.rows).map((row) => (frame.rows * frame.columns <= 262_144 ? data.row(series, row)?.values : undefined));
+    const all = range(0, frame.rows).map((row) =>
+      frame.rows * frame.columns <= 262_144 ? data.row(series, row)?.values : undefined,
+    );
     const columns = new Float32Array(frame.columns);
     const whole = all.every((row) => row !== undefined);
-    for (const row of all) row?.forEach((value, at) => {
-      if (!Number.isNaN(value)) columns[at] = (columns[at] as number) + value;
-    });
-    const rows = new Map(range(seen.top, seen.bottom).map((row) => [row, sums(data.row(series, row)?.values)]));
-    paintTotals(pen, frame, (row) => rows.get(row) ?? 0, whole ? (at) => columns[at] as number : null, paletteOf(state));
+    for (const row of all)
+      row?.forEach((value, at) => {
+        if (!Number.isNaN(value)) columns[at] = (columns[at] as number) + value;
+      });
+    const rows = new Map(
+      range(seen.top, seen.bottom).map((row) => [row, sums(data.row(series, row)?.values)]),
+    );
+    paintTotals(
+      pen,
+      frame,
+      (row) => rows.get(row) ?? 0,
+      whole ? (at) => columns[at] as number : null,
+      paletteOf(state),
+    );
   }
 
   #paintSwitch(): void {
@@ -282,7 +311,9 @@ class Matrix implements View, Gestures {
         }),
       );
     }
-    [...this.#switch.children].forEach((node, at) => setAttribute(node, "aria-pressed", String(all[at]?.name === current)));
+    for (const [at, node] of [...this.#switch.children].entries()) {
+      setAttribute(node, "aria-pressed", String(all[at]?.name === current));
+    }
   }
 
   #paintLegend(series: Series): void {
@@ -296,10 +327,16 @@ class Matrix implements View, Gestures {
     }
     const color = state.synced.color_scale.value;
     setText(this.#least, fixed(domain.least, 2));
-    setText(this.#most, `${fixed(domain.most, 2)} ${words(state.now.measure.value)}${color === "linear" ? "" : ` (${color})`}`);
+    setText(
+      this.#most,
+      `${fixed(domain.most, 2)} ${words(state.now.measure.value)}${color === "linear" ? "" : ` (${color})`}`,
+    );
     const { rows, columns } = this.room;
     const notes = [`${rows} × ${columns}`];
-    if (!this.#cells.isExact(seen)) notes.push("overview: largest weight of each cell; zoom in for exact numbers");
+    if (!this.#cells.isExact(seen))
+      notes.push("overview: largest weight of each cell; zoom in for exact numbers");
+    if (state.now.measure.value === "weights" && this.#cells.isExact(seen))
+      notes.push("bars: sums of rows and columns");
     const removed = removedMass(this.context, [series], state.now.activeQuery.value);
     if (removed) notes.push(removed);
     setText(this.#note, notes.join(" · "));

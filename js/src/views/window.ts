@@ -44,7 +44,12 @@ export function heldMiddle(column: ColumnWindow, row: number): number {
 }
 
 /** How far the tallest column must be scrolled so that a row of this column is in the window, or null if it is. */
-export function scrollTo(column: ColumnWindow, row: number, tallest: number, scrolled: number): number | null {
+export function scrollTo(
+  column: ColumnWindow,
+  row: number,
+  tallest: number,
+  scrolled: number,
+): number | null {
   const middle = middleOf(column, row);
   const half = column.pitch / 2;
   if (middle >= half && middle <= column.height - half) return null;
