@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,16 +35,20 @@ def deviation(layer: QueriesKeys, values: torch.Tensor, output: torch.Tensor) ->
     -------
     float
         Largest absolute difference over the sampled rows and all heads, divided by the largest absolute output.
-        Rows that see no key are left out; NaN where no row is left.
+        Rows that see no key are left out; NaN where no row is left, infinity where a number is not finite.
     """
     seeing = np.flatnonzero(layer.mask.counts() > 0)
     if not seeing.size:
         return float("nan")
     rows = np.unique(seeing[np.linspace(0, seeing.size - 1, SAMPLED_ROWS).round().astype(int)])
-    real = output[rows].float()
+    real = output[rows].to(layer.queries.device).float()
+    values = values.to(layer.queries.device).float()
+    largest = float(real.abs().max())
     worst = 0.0
     for head in range(layer.n_heads):
-        again = compute.weight_rows(layer, head, rows) @ values[head // layer.group_size].float()
-        worst = max(worst, float((again - real[:, head]).abs().max()))
-    largest = float(real.abs().max())
+        again = compute.weight_rows(layer, head, rows) @ values[head // layer.group_size]
+        off = float((again - real[:, head]).abs().max())
+        if not math.isfinite(off):
+            return math.inf
+        worst = max(worst, off)
     return worst / largest if largest > 0 else worst
