@@ -33,10 +33,12 @@ class Attention:
     queries, keys
         Tokens that attend and tokens attended to; the same object where they are the same.
     how
-        Per layer, the way it was captured: ``"interface"``, ``"given"`` …
+        Per layer, the way it was captured: ``"interface"``, ``"sdpa"``, ``"multihead"``, ``"softmax"``, ``"given"``.
     check
         Per layer, the self-check's figure: the largest difference between recomputed weights · values and the
         layer's real output, relative to the largest output. Empty where nothing could be checked.
+    modules
+        Per layer, the path of the module in its model. Empty where it is not known.
     """
 
     kind: str
@@ -45,6 +47,7 @@ class Attention:
     keys: Tokens
     how: Mapping[int, str] = field(default_factory=dict)
     check: Mapping[int, float] = field(default_factory=dict)
+    modules: Mapping[int, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.stored:

@@ -12,6 +12,8 @@ from attnscope.attention.arrays import Array, byte_count, dtype_name, moved_like
 from attnscope.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from attnscope.attention.mask import Mask
 
 
@@ -241,3 +243,56 @@ class StoredWeights:
         tall, wide = compute.cell_span(self.n_queries, size), compute.cell_span(self.n_keys, size)
         pooled = np.maximum.reduceat(to_float32(self.weights[head]), np.arange(0, self.n_queries, tall), axis=0)
         return np.maximum.reduceat(pooled, np.arange(0, self.n_keys, wide), axis=1)
+
+
+@dataclass(frozen=True, eq=False)
+class LazyWeights:
+    """Weights of one layer that are computed anew, all at once, when they are looked at.
+
+    Parameters
+    ----------
+    compute
+        Gives the weights, float32 [heads, queries, keys].
+    n_heads
+        Number of heads.
+    mask
+        Which keys each query sees.
+    dtype
+        Name of the dtype the model computes them in.
+    """
+
+    compute: Callable[[], np.ndarray]
+    n_heads: int
+    mask: Mask
+    dtype: str = "float32"
+
+    @property
+    def n_queries(self) -> int:
+        """Number of queries."""
+        return self.mask.n_queries
+
+    @property
+    def n_keys(self) -> int:
+        """Number of keys."""
+        return self.mask.n_keys
+
+    @property
+    def nbytes(self) -> int:
+        """Nothing is kept."""
+        return 0
+
+    def stored(self) -> StoredWeights:
+        """Compute the weights and keep them."""
+        return StoredWeights(self.compute(), self.mask)
+
+    def weight_rows(self, head: int, queries: slice | np.ndarray) -> np.ndarray:
+        """Weights of some queries over every key: float32 [queries, keys]."""
+        return self.stored().weight_rows(head, queries)
+
+    def score_rows(self, head: int, queries: slice | np.ndarray) -> np.ndarray:
+        """Refuse: weights alone do not give scores back."""
+        return self.stored().score_rows(head, queries)
+
+    def overview(self, head: int, size: int) -> np.ndarray:
+        """Largest weight of each cell of a coarse grid: float32 [≤ size, ≤ size]."""
+        return self.stored().overview(head, size)

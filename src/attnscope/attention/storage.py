@@ -3,7 +3,7 @@
 The metadata of the file holds one entry, ``attnscope``, with::
 
     { version, model, kinds: [ { kind, queries: tokens, keys: tokens | null,
-                                 layers: [ { layer, form, how, check, mask, scale, softcap } ] } ] }
+                                 layers: [ { layer, form, how, check, module, mask, scale, softcap } ] } ] }
 
 Arrays are named ``kind.layer.queries`` and so on, masks ``mask.number.start``; layers may share a mask's number.
 """
@@ -22,7 +22,7 @@ from safetensors import SafetensorError, safe_open
 
 from attnscope.attention.arrays import Array, is_torch
 from attnscope.attention.capture import Attention, Capture
-from attnscope.attention.layers import Layer, QueriesKeys, StoredWeights
+from attnscope.attention.layers import Layer, LazyWeights, QueriesKeys, StoredWeights
 from attnscope.attention.mask import Mask
 from attnscope.attention.tokens import Tokens
 from attnscope.errors import AttnscopeError, FileError
@@ -126,9 +126,12 @@ def _describe(attention: Attention, arrays: dict[str, Array], masks: dict[int, i
             "layer": number,
             "how": attention.how.get(number),
             "check": attention.check.get(number),
+            "module": attention.modules.get(number),
             "mask": masks[id(layer.mask)],
         }
         name = f"{attention.kind}.{number}"
+        if isinstance(layer, LazyWeights):
+            layer = layer.stored()
         if isinstance(layer, QueriesKeys):
             entry |= {"form": "queries_keys", "scale": layer.scale, "softcap": layer.softcap}
             parts = {"queries": layer.queries, "keys": layer.keys} | {key: getattr(layer, key) for key in _OPTIONAL}
@@ -191,7 +194,8 @@ def _rebuild(header: dict[str, Any], file: Any) -> Capture:
             )
         how = {int(d["layer"]): str(d["how"]) for d in entry["layers"] if d["how"] is not None}
         check = {int(d["layer"]): float(d["check"]) for d in entry["layers"] if d["check"] is not None}
-        kinds[str(entry["kind"])] = Attention(str(entry["kind"]), stored, queries, keys, how, check)
+        modules = {int(d["layer"]): str(d["module"]) for d in entry["layers"] if d.get("module") is not None}
+        kinds[str(entry["kind"])] = Attention(str(entry["kind"]), stored, queries, keys, how, check, modules)
     return Capture(kinds, str(header["model"]))
 
 

@@ -6,11 +6,12 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
 from attnscope.attention import compute
 
 if TYPE_CHECKING:
-    import torch
+    from collections.abc import Callable
 
     from attnscope.attention.layers import QueriesKeys
 
@@ -19,7 +20,12 @@ TOLERANCE = {"float64": 1e-4, "float32": 1e-4, "float16": 5e-3, "bfloat16": 2e-2
 """Largest accepted difference, relative to the largest output; what rounding alone leaves is 10 to 100 times less."""
 
 
-def deviation(layer: QueriesKeys, values: torch.Tensor, output: torch.Tensor) -> float:
+def deviation(
+    layer: QueriesKeys,
+    values: torch.Tensor,
+    output: torch.Tensor,
+    project: Callable[[torch.Tensor], torch.Tensor] | None = None,
+) -> float:
     """Compare a few recomputed rows with the layer's real output.
 
     Parameters
@@ -29,7 +35,8 @@ def deviation(layer: QueriesKeys, values: torch.Tensor, output: torch.Tensor) ->
     values
         [key heads, keys, value width].
     output
-        [queries, heads, value width], the attention function's own result.
+        [queries, heads, value width], the attention function's own result; or [queries, …], what ``project`` makes of
+        the heads joined.
 
     Returns
     -------
@@ -43,6 +50,15 @@ def deviation(layer: QueriesKeys, values: torch.Tensor, output: torch.Tensor) ->
     rows = np.unique(seeing[np.linspace(0, seeing.size - 1, SAMPLED_ROWS).round().astype(int)])
     real = output[rows].to(layer.queries.device).float()
     values = values.to(layer.queries.device).float()
+    largest = float(real.abs().max())
+    heads = [
+        compute.weight_rows(layer, head, rows) @ values[head // layer.group_size] for head in range(layer.n_heads)
+    ]
+    if project is None:
+        again = torch.stack(heads, dim=1)
+    else:
+        again = project(torch.cat(heads, dim=1).to(output)).to(real)
+    worst = float((again - real).abs().max())
     largest = float(real.abs().max())
     worst = 0.0
     for head in range(layer.n_heads):

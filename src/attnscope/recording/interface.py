@@ -12,49 +12,21 @@ from __future__ import annotations
 import threading
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from attnscope.recording.calls import AttentionCall
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    Watcher = Callable[["AttentionCall"], None]
-
-
-@dataclass(frozen=True, eq=False)
-class AttentionCall:
-    """One call of an attention function, as the model made it.
-
-    Parameters
-    ----------
-    module
-        The attention module that called.
-    implementation
-        Name of the attention function: ``"sdpa"``, ``"eager"``, ``"flex_attention"`` …
-    queries, keys, values
-        [batch, heads, tokens, width], after rotary positions; keys and values before grouped heads are repeated.
-    mask
-        What the model passed: None, bool or additive [batch, 1 or heads, queries, keys], or a flex ``BlockMask``.
-    options
-        The other keyword arguments: ``scaling``, ``dropout``, ``is_causal``, ``softcap``, ``s_aux`` …
-    output
-        [batch, queries, heads, value width], the model's own result.
-    """
-
-    module: torch.nn.Module
-    implementation: str
-    queries: torch.Tensor
-    keys: torch.Tensor
-    values: torch.Tensor
-    mask: Any
-    options: dict[str, Any]
-    output: torch.Tensor
+    Watcher = Callable[[AttentionCall], None]
 
 
 _watcher: ContextVar[Watcher | None] = ContextVar("attnscope_watcher", default=None)
+_inside: ContextVar[bool] = ContextVar("attnscope_inside_interface", default=False)
 _lock = threading.Lock()
 _open = 0
 _original: Callable[..., Any] | None = None
@@ -76,6 +48,11 @@ def watching(watcher: Watcher) -> Iterator[None]:
 def is_watching(watcher: Watcher) -> bool:
     """Whether attention calls of this context are shown to ``watcher``."""
     return _watcher.get() == watcher
+
+
+def inside_interface() -> bool:
+    """Whether the code running now is an attention function the interface gave out."""
+    return _inside.get()
 
 
 def _install() -> None:
@@ -121,19 +98,25 @@ def _watched(get_interface: Callable[..., Any]) -> Callable[..., Any]:
             *args: Any,
             **options: Any,
         ) -> Any:
-            result = function(module, query, key, value, attention_mask, *args, **options)
-            watcher(
-                AttentionCall(
-                    module,
-                    attn_implementation or "eager",
-                    query.detach(),
-                    key.detach(),
-                    value.detach(),
-                    attention_mask,
-                    options,
-                    result[0].detach(),
+            token = _inside.set(True)
+            try:
+                result = function(module, query, key, value, attention_mask, *args, **options)
+                watcher(
+                    AttentionCall(
+                        module,
+                        "",
+                        "interface",
+                        attn_implementation or "eager",
+                        query.detach(),
+                        key.detach(),
+                        value.detach(),
+                        attention_mask,
+                        result[0].detach(),
+                        options,
+                    )
                 )
-            )
+            finally:
+                _inside.reset(token)
             return result
 
         return attend

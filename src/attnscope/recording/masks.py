@@ -10,7 +10,7 @@ from attnscope.attention.mask import Mask
 from attnscope.errors import ModelError
 
 if TYPE_CHECKING:
-    from attnscope.recording.interface import AttentionCall
+    from attnscope.recording.calls import AttentionCall
 
 
 class MaskReader:
@@ -52,14 +52,14 @@ def _read(call: AttentionCall, item: int) -> tuple[Mask, torch.Tensor | None]:
     n_queries, n_keys = call.queries.shape[2], call.keys.shape[2]
     if hasattr(call.mask, "mask_mod"):
         return Mask.of(_flex_visible(call.mask, item, n_queries, n_keys)), None
-    if not isinstance(call.mask, torch.Tensor) or call.mask.ndim != 4:
+    if not isinstance(call.mask, torch.Tensor) or not (call.mask.ndim == 4 or (call.tier == "sdpa" and call.mask.ndim <= 4)):
         form = f"{type(call.mask).__name__} {list(getattr(call.mask, 'shape', []))}"
         raise ModelError(
             f"{type(call.module).__name__} passed a mask of the form {form} to {call.implementation}, which attnscope "
             'cannot read. Use model.set_attn_implementation("sdpa") or "eager".'
         )
-    given = call.mask[item if call.mask.shape[0] > 1 else 0, :, :n_queries, :n_keys]
-    given = given.expand(-1, n_queries, n_keys)
+    mask = call.mask[(None,) * (4 - call.mask.ndim)]
+    given = mask[item if mask.shape[0] > 1 else 0, :, :n_queries, :n_keys].expand(-1, n_queries, n_keys)
     if given.dtype == torch.bool:
         visible, bias = given, None
     else:

@@ -1,0 +1,78 @@
+"""Which module of a model is running, and what it was called with."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from torch import nn
+
+
+@dataclass(eq=False)
+class Frame:
+    """One running module."""
+
+    module: nn.Module
+    path: str
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    softmaxes: int = 0
+    seen: bool = False
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+class Running:
+    """Follows a model's modules as they start and end, through hooks that are removed on exit.
+
+    Parameters
+    ----------
+    paths
+        The modules to follow, by path.
+    is_ours
+        Whether the code running now belongs to the recording.
+    """
+
+    def __init__(self, paths: Mapping[nn.Module, str], is_ours: Callable[[], bool]) -> None:
+        self._paths = paths
+        self._is_ours = is_ours
+        self._frames: list[Frame] = []
+        self._hooks = ExitStack()
+
+    @property
+    def innermost(self) -> Frame | None:
+        """The module that is running, if any."""
+        return self._frames[-1] if self._frames else None
+
+    def __enter__(self) -> Running:
+        with self._hooks as stack:
+            for module in self._paths:
+                stack.callback(module.register_forward_pre_hook(self._on_start, with_kwargs=True).remove)
+                stack.callback(module.register_forward_hook(self._on_end, always_call=True).remove)
+            self._hooks = stack.pop_all()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._hooks.close()
+        self._frames.clear()
+
+    def attending(self) -> Frame | None:
+        """The innermost running module that is more than a plain function such as a softmax or dropout layer."""
+        return next((frame for frame in reversed(self._frames) if not is_plain(frame.module)), None)
+
+    def _on_start(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if self._is_ours():
+            self._frames.append(Frame(module, self._paths[module], args, kwargs))
+
+    def _on_end(self, module: nn.Module, _args: Any, _output: Any) -> None:
+        if self._is_ours() and any(frame.module is module for frame in self._frames):
+            while self._frames.pop().module is not module:
+                pass
+
+
+def is_plain(module: nn.Module) -> bool:
+    """Whether a module has neither parameters nor parts, and so does nothing of its own to attention."""
+    return not any(True for _ in module.children()) and not any(True for _ in module.parameters())
