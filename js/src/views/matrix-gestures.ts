@@ -10,6 +10,7 @@ export interface Gestures {
   pinCursor(): void;
   move(down: number, right: number): void;
   zoom(factor: number, x?: number, y?: number): void;
+  zoomCursor(factor: number): void;
   fit(): void;
 }
 
@@ -44,8 +45,8 @@ function key(matrix: Gestures, event: KeyboardEvent): void {
   const step = STEPS[event.key];
   if (step) matrix.move(...step);
   else if (event.key === "Enter" || event.key === " ") matrix.pinCursor();
-  else if (event.key === "+" || event.key === "=") matrix.zoom(1.5);
-  else if (event.key === "-") matrix.zoom(1 / 1.5);
+  else if (event.key === "+" || event.key === "=") matrix.zoomCursor(1.5);
+  else if (event.key === "-") matrix.zoomCursor(1 / 1.5);
   else if (event.key === "0") matrix.fit();
   else return;
   event.preventDefault();
