@@ -92,6 +92,7 @@ function wheel(matrix: Gestures, canvas: HTMLCanvasElement, life: AbortSignal): 
     if (event.ctrlKey || event.metaKey) {
       const { x, y } = matrix.corner;
       matrix.zoom(Math.exp(-event.deltaY / 300), event.offsetX - x, event.offsetY - y);
+      matrix.hover(matrix.cellAt(event.offsetX, event.offsetY));
       event.preventDefault();
       return;
     }
@@ -102,6 +103,7 @@ function wheel(matrix: Gestures, canvas: HTMLCanvasElement, life: AbortSignal): 
       top: before.top + down / before.cell,
       left: before.left + right / before.cell,
     };
+    matrix.hover(matrix.cellAt(event.offsetX, event.offsetY));
     // At an edge the wheel belongs to the page again.
     if (matrix.view.top !== before.top || matrix.view.left !== before.left) event.preventDefault();
   };

@@ -63,6 +63,14 @@ class Matrix implements View, Gestures {
       this.#size = { width, height };
       scheduler.paint(this.#draw);
     });
+    watch(life, () => {
+      void [state.now.queries.value, state.now.keys.value];
+      this.#view = { top: 0, left: 0, cell: 0 };
+      this.#cursor = [0, 0];
+      this.#hover = null;
+      context.tooltip.hide();
+    });
+    life.addEventListener("abort", () => data.need("matrix", []));
     listen(this, this.#canvas, this.#grid.cell, life);
     watch(life, () => {
       const { now, synced, page } = state;
