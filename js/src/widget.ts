@@ -61,7 +61,7 @@ function render({ model, el, signal }: Rendering): () => void {
     mount(el, state, source, life);
     if (channel instanceof KernelChannel) {
       const lost = () => {
-        if (model.get("comm_live") !== true) channel.status.value = "silent";
+        channel.status.value = "silent";
       };
       model.on("comm_live_update", lost);
       life.addEventListener("abort", () => model.off("comm_live_update", lost), { once: true });

@@ -225,6 +225,7 @@ class Matrix implements View, Gestures {
     const pen = prepare(this.#canvas, this.#size.width, this.#size.height);
     if (pen) this.#paintPlot(pen, series);
     this.#paintLegend(series);
+    if (this.#hover) this.#explain(this.#hover);
     const frame = this.#frame();
     const [row, column] = this.#cursor;
     this.#grid.describe([frame.rows, frame.columns], this.#cursor, this.#say(this.#cursor));
