@@ -23,15 +23,18 @@ export class Scheduler {
     this.#timer = setTimeout(() => this.#flush(), 120);
   }
 
-  /** Runs the last of several calls after a moment of quiet. */
-  settle(milliseconds: number): (job: () => void) => void {
+  /** Runs the last of several calls after a moment of quiet, or at the end of each such moment if `steady`. */
+  settle(milliseconds: number, steady = false): (job: () => void) => void {
     let timer: ReturnType<typeof setTimeout> | undefined;
+    let last = () => {};
     return (job) => {
+      last = job;
       if (timer === undefined) this.pending.value += 1;
+      else if (steady) return;
       clearTimeout(timer);
       timer = setTimeout(() => {
         timer = undefined;
-        if (!this.life.aborted) job();
+        if (!this.life.aborted) last();
         this.pending.value -= 1;
       }, milliseconds);
     };

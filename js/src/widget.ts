@@ -2,8 +2,8 @@ import { mount } from "./page.js";
 import { readCapture } from "./protocol.js";
 import type { Port } from "./source/kernel.js";
 import { KernelChannel } from "./source/kernel.js";
-import { readSeeds } from "./source/pack.js";
-import { StoredChannel } from "./source/stored.js";
+import { SavedChannel } from "./source/saved.js";
+import { readSeeds } from "./source/seeds.js";
 import { CachedSource } from "./source.js";
 import { State, TRAITS, type Traits } from "./state.js";
 
@@ -56,12 +56,12 @@ function render({ model, el, signal }: Rendering): () => void {
   try {
     const saved = el.classList.contains("jupyter-widgets-disconnected");
     const state = join(model, life);
-    const channel = saved ? new StoredChannel(null) : new KernelChannel(portOf(model), life);
+    const channel = saved ? new SavedChannel() : new KernelChannel(portOf(model), life);
     const source = new CachedSource(channel, readSeeds(model.get("_first")));
     mount(el, state, source, life);
     if (channel instanceof KernelChannel) {
       const lost = () => {
-        if (model.get("comm_live") !== true) channel.status.value = "silent";
+        channel.status.value = "silent";
       };
       model.on("comm_live_update", lost);
       life.addEventListener("abort", () => model.off("comm_live_update", lost), { once: true });

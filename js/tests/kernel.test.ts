@@ -108,6 +108,26 @@ it("asks once more after its patience, then says that the kernel does not answer
   expect(channel.status.value).toBe("silent");
 });
 
+it("an answer that comes too late shows that the kernel is there", async () => {
+  const channel = open();
+  const late = channel.ask(row(1), wanted);
+  late.catch(() => {});
+  const id = kernel.sent[0]?.id ?? "";
+  await vi.advanceTimersByTimeAsync(2100);
+  expect(channel.status.value).toBe("silent");
+  kernel.answer("a stranger's");
+  expect(channel.status.value).toBe("silent");
+  kernel.answer(id);
+  expect(channel.status.value).toBe("live");
+});
+
+it("does not wait long for the first sign of life", async () => {
+  const channel = new KernelChannel(kernel, life.signal, 1000, 300);
+  await vi.advanceTimersByTimeAsync(601);
+  expect(kernel.sent.map(({ type }) => type)).toEqual(["hello", "hello"]);
+  expect(channel.status.value).toBe("silent");
+});
+
 it("is live again as soon as something is answered", async () => {
   const channel = open();
   channel.ask(row(1), wanted).catch(() => {});

@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { readPack, readSeeds } from "../src/source/pack.js";
+import { readPack } from "../src/source/pack.js";
 import { readSafetensors } from "../src/source/safetensors.js";
+import { SavedChannel } from "../src/source/saved.js";
+import { readSeeds } from "../src/source/seeds.js";
 import { StoredChannel } from "../src/source/stored.js";
 import { captureInfo, kindInfo, noise } from "./samples.js";
 
@@ -134,9 +136,7 @@ describe("a stored page", () => {
     await expect(channel.ask({ type: "statistic", kind: "self", statistic: "x" }, wanted)).rejects.toThrow(
       /“x”/,
     );
-    await expect(
-      new StoredChannel(null).ask({ type: "statistic", kind: "self", statistic: "x" }, wanted),
-    ).rejects.toThrow(/not saved/);
+    await expect(new SavedChannel().ask()).rejects.toThrow(/not saved/);
   });
 
   it("stops when it is no longer wanted", async () => {

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -28,6 +29,8 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+OUTSIDE = re.compile(r"^(?!(file|data|blob|about):|(http|ws)://127\.0\.0\.1[:/])")
+"""Addresses that are not on this machine. Others never wait for Python, which may be busy asking a kernel."""
 PATIENCE = 60_000
 """Longest wait for the page, in milliseconds: far beyond what it takes, for slow machines."""
 
@@ -81,19 +84,16 @@ class Visit:
     def watch(self) -> None:
         """Refuse the network and note complaints."""
         self.page.set_default_timeout(PATIENCE)
-        self.page.route("**/*", self._route)
+        self.page.route(OUTSIDE, self._refuse)
         self.page.on("pageerror", lambda error: self.errors.append(f"page error: {error}"))
         self.page.on("console", lambda message: message.type == "error" and self.errors.append(message.text))
 
-    def _route(self, route: Route) -> None:
-        address = urlsplit(route.request.url)
-        if address.scheme in ("file", "data", "blob") or address.hostname == "127.0.0.1":
-            route.continue_()
-        else:
-            self.refused.append(route.request.url)
-            route.abort()
+    def _refuse(self, route: Route) -> None:
+        self.refused.append(route.request.url)
+        route.abort()
 
 
+@contextmanager
 def visit(browser: Browser, **given: Any) -> Iterator[Visit]:
     """Open a page in a fresh profile; at the end, nothing may have gone wrong or out."""
     context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, "color_scheme": "light", **given})
@@ -108,7 +108,8 @@ def visit(browser: Browser, **given: Any) -> Iterator[Visit]:
 @pytest.fixture
 def visited(chromium: Browser) -> Iterator[Visit]:
     """A fresh page with no network."""
-    yield from visit(chromium)
+    with visit(chromium) as seen:
+        yield seen
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import nbformat
@@ -98,9 +98,17 @@ class Lab:
         page.goto(f"{self.address}/lab/tree/{name}?token={self.token}&reset")
         page.locator(".jp-Notebook .jp-CodeCell .cm-content").first.wait_for()
         page.locator('.jp-NotebookPanel-toolbar [data-status="idle"]').wait_for()
-        session = next(one for one in self._ask("get", "api/sessions").json() if one["path"] == name)
-        connection = self._folder / "jupyter_runtime_dir" / f"kernel-{session['kernel']['id']}.json"
+        connection = self._folder / "jupyter_runtime_dir" / f"kernel-{self._kernel_of(name)}.json"
         return Notebook(page, Kernel(connection))
+
+    def _kernel_of(self, name: str) -> str:
+        until = time.monotonic() + STARTING
+        while time.monotonic() < until:
+            for session in self._ask("get", "api/sessions").json():
+                if session["path"] == name:
+                    return str(session["kernel"]["id"])
+            time.sleep(0.2)
+        raise RuntimeError(f"No kernel was started for {name}:\n{self.log.read_text()[-4000:]}")
 
     def _ask(self, method: str, path: str) -> requests.Response:
         headers = {"Authorization": f"token {self.token}"}
@@ -138,6 +146,10 @@ class Kernel:
         """
         self._reply(code, {})
 
+    def begin(self, code: str) -> Future[dict[str, Any]]:
+        """Run statements without waiting for them."""
+        return self._ask(code, {})
+
     def value(self, expression: str) -> Any:
         """Give the value of an expression that is a literal when printed."""
         found = self._reply("", {"value": f"repr({expression})"})["user_expressions"]["value"]
@@ -151,17 +163,21 @@ class Kernel:
         self._thread.shutdown()
 
     def _reply(self, code: str, expressions: dict[str, str]) -> dict[str, Any]:
+        return self._ask(code, expressions).result(ANSWERING + 10)
+
+    def _ask(self, code: str, expressions: dict[str, str]) -> Future[dict[str, Any]]:
         def ask() -> dict[str, Any]:
             identity = self._client.execute(code, silent=False, store_history=False, user_expressions=expressions)
             while True:
                 reply = self._client.get_shell_msg(timeout=ANSWERING)
                 if reply["parent_header"].get("msg_id") == identity:
-                    return reply["content"]
+                    break
+            content = reply["content"]
+            if content["status"] != "ok":
+                raise KernelError(content.get("ename", ""), content.get("evalue", ""))
+            return content
 
-        content = self._thread.submit(ask).result(ANSWERING + 10)
-        if content["status"] != "ok":
-            raise KernelError(content.get("ename", ""), content.get("evalue", ""))
-        return content
+        return self._thread.submit(ask)
 
     @staticmethod
     def _connect(connection: Path) -> BlockingKernelClient:

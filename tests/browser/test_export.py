@@ -61,9 +61,8 @@ def opened(page: Page, tmp_path: Path, capture, **given) -> Widget:
     return Widget.on(page)
 
 
-def stated_error(capture) -> float:
-    """The page stores a weight as one of 65536 steps, or queries and keys in float32."""
-    return 1 / 131070 + 1e-6
+ERROR = 1 / 131070 + 1e-6
+"""Half a step of the 65,536 the page stores a weight in, and float32 rounding."""
 
 
 def test_every_layer_and_head_is_there_with_its_numbers(page, tmp_path, capture):
@@ -77,8 +76,8 @@ def test_every_layer_and_head_is_there_with_its_numbers(page, tmp_path, capture)
             row = capture.weights(layer, head, queries=5)
             strongest = sorted(row, reverse=True)[: len(listed)]
             assert len(listed) >= 4
-            np.testing.assert_allclose(list(listed.values()), strongest, atol=stated_error(capture))
-            assert next(iter(listed)).strip("·") == TOKENS[int(row.argmax())].strip()
+            np.testing.assert_allclose([number for _, number in listed], strongest, atol=ERROR)
+            assert listed[0][0].strip("·") == TOKENS[int(row.argmax())].strip()
 
 
 def test_the_matrix_says_the_capture_s_numbers(page, tmp_path, capture):
@@ -100,7 +99,7 @@ def test_the_matrix_says_the_capture_s_numbers(page, tmp_path, capture):
         widget.wait()
         shown = widget.inspector.locator("[data-weight]").first
         expect(shown).to_be_visible()
-        assert exact(shown) == pytest.approx(float(weights[row, column]), abs=stated_error(capture))
+        assert exact(shown) == pytest.approx(float(weights[row, column]), abs=ERROR)
         page.keyboard.press("Enter")
 
 
@@ -114,9 +113,7 @@ def test_hover_shows_and_click_pins(page, tmp_path):
     widget.wait()
     lit = canvas.screenshot()
     assert lit != before
-    assert max(widget.listed("Layer 2 · Head 1").values()) == pytest.approx(
-        capture.weights(2, 1, queries=5).max(), abs=1e-5
-    )
+    assert max(widget.numbers("Layer 2 · Head 1")) == pytest.approx(capture.weights(2, 1, queries=5).max(), abs=1e-5)
     widget.token("query", 5).click()
     expect(widget.token("query", 5)).to_have_attribute("aria-pressed", "true")
     page.mouse.move(2, 2)
@@ -128,9 +125,9 @@ def test_hover_shows_and_click_pins(page, tmp_path):
 def test_scores_are_computed_in_the_page(page, tmp_path):
     capture = queries_keys()
     widget = opened(page, tmp_path, capture, heads=[[1, 1]], query=4, measure="scores")
-    listed = widget.listed("Layer 1 · Head 1")
+    listed = widget.numbers("Layer 1 · Head 1")
     strongest = sorted(capture.scores(1, 1, queries=4), reverse=True)[: len(listed)]
-    np.testing.assert_allclose(list(listed.values()), strongest, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(listed, strongest, rtol=1e-5, atol=1e-5)
 
 
 def test_the_page_allows_itself_nothing_but_itself(page, visited, tmp_path):
@@ -212,7 +209,7 @@ def test_many_tokens_scroll_and_stay_exact(page, tmp_path):
     widget = opened(page, tmp_path, capture, heads=[[1, 0]], query=577)
     expect(widget.token("query", 577)).to_be_visible()
     assert widget.root.locator('[data-side="query"]').count() < 200
-    listed = list(widget.listed("Layer 1 · Head 0").values())
+    listed = widget.numbers("Layer 1 · Head 0")
     strongest = np.sort(capture.weights(1, 0, queries=577))[::-1][: len(listed)]
-    np.testing.assert_allclose(listed, strongest, atol=stated_error(capture))
+    np.testing.assert_allclose(listed, strongest, atol=ERROR)
     assert re.search(r"of [\d,]+ lines shown|lines from", widget.root.locator(".legend").inner_text())

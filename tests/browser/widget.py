@@ -50,12 +50,16 @@ class Widget:
         """The right rail."""
         return self.root.get_by_role("region", name="Inspector")
 
-    def listed(self, head: str) -> dict[str, float]:
+    def listed(self, head: str) -> list[tuple[str, float]]:
         """What the inspector lists under a head's name: tokens and their exact numbers."""
         section = self.inspector.locator("section").filter(has=self.root.page.get_by_text(head, exact=True))
         expect(section.locator("[data-weight]").first).to_be_attached()
         rows = section.get_by_role("listitem").all()
-        return {row.locator("span").first.inner_text(): exact(row.locator("[data-weight]")) for row in rows}
+        return [(row.locator("span").first.inner_text(), exact(row.locator("[data-weight]"))) for row in rows]
+
+    def numbers(self, head: str) -> list[float]:
+        """The exact numbers the inspector lists under a head's name."""
+        return [number for _, number in self.listed(head)]
 
     def selected(self) -> list[tuple[int, int]]:
         """The heads selected in the head map, in reading order."""

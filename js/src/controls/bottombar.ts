@@ -25,5 +25,5 @@ export function makeBottomBar({ state, source, life }: Context): HTMLElement {
     setText(message, state.page.message.value);
     help.hidden = state.page.message.value !== "";
   });
-  return el("footer", { class: "bottombar" }, status, sums, message, help);
+  return el("div", { class: "bottombar" }, status, sums, message, help);
 }

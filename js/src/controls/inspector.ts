@@ -83,13 +83,14 @@ function heading({ state }: Context, subject: Subject | null): HTMLElement[] {
 /** With both sides in question, the one number between them stands first. */
 function pair(context: Context, subject: Subject | null): HTMLElement[] {
   if (subject?.side !== "query" || subject.other === null) return [];
-  const { other } = subject;
   const { state, data } = context;
+  const query = state.now.activeQuery.value ?? subject.unit;
+  const other = state.now.activeKey.value ?? subject.other;
   const all = data.series;
-  const from = state.now.queries.value.units[subject.unit]?.text ?? "";
+  const from = state.now.queries.value.units[query]?.text ?? "";
   const to = state.now.keys.value.units[other]?.text ?? "";
   const numbers = all.map((series, at) => {
-    const value = data.row(series, subject.unit)?.values[other];
+    const value = data.row(series, query)?.values[other];
     const line = el("div", { class: "pair-value" }, el("span", {}, series.short), number(value));
     line.style.setProperty("--ink", css(inkOf(context, all, at)));
     return line;
@@ -128,7 +129,7 @@ function section(
 function ranking(context: Context, series: Series, subject: Subject, count: number): HTMLElement {
   const { state } = context;
   const values = valuesOf(context, series, subject);
-  if (!values) return el("p", { class: "hint" }, "…");
+  if (!values) return el("p", { class: "hint" }, "not here yet");
   const axis = (subject.side === "query" ? state.now.keys : state.now.queries).value;
   const top = topPositions(values, count);
   if (top.length === 0) return el("p", { class: "hint" }, "Nothing to attend to here.");

@@ -57,14 +57,7 @@ export function makeTopBar(
     );
     kinds.value = kind.kind;
   });
-  const element = el(
-    "header",
-    { class: "topbar" },
-    title,
-    folds,
-    tablist,
-    button("save", "Save", save, "⤓ "),
-  );
+  const element = el("div", { class: "topbar" }, title, folds, tablist, button("save", "Save", save, "⤓ "));
   element.querySelector(".save")?.setAttribute("aria-label", "Save this view as a picture");
   return { element, tabs };
 }

@@ -114,7 +114,7 @@ export class KernelChannel implements Channel {
   }
 
   #patienceFor(type: string): number {
-    if (this.status.value === "silent") return this.impatience;
+    if (this.status.value === "silent" || type === "hello") return this.impatience;
     return LONG.has(type) ? this.patience * 6 : this.patience;
   }
 
@@ -148,9 +148,10 @@ export class KernelChannel implements Channel {
 
   #receive(content: unknown, buffers: readonly unknown[]): void {
     if (!isReply(content)) return;
+    // An answer that comes too late still shows that somebody is there.
+    if (content.id.startsWith(this.#session)) this.status.value = "live";
     const flight = this.#land(content.id);
     if (!flight) return;
-    this.status.value = "live";
     const { job } = flight;
     try {
       if (content.error) throw new KernelError(content.error.message);

@@ -1,9 +1,10 @@
 import { type Layer, PackedWeightsLayer, QueriesKeysLayer } from "../attention/layer.js";
 import type { Mask } from "../attention/mask.js";
 import { float32, int32, uint16 } from "../decode.js";
-import { type CaptureInfo, isObject, isRequest, ProtocolError, readCapture } from "../protocol.js";
+import { type CaptureInfo, isObject, ProtocolError, readCapture } from "../protocol.js";
 import type { Seed } from "../source.js";
 import { readSafetensors, type Safetensors } from "./safetensors.js";
+import { readSeeds } from "./seeds.js";
 
 export interface Pack {
   capture: CaptureInfo;
@@ -51,25 +52,6 @@ export function readPack(bytes: Uint8Array): Pack {
       return layer;
     },
   };
-}
-
-/** Answers that came with the page, as `{request, reply}` with the numbers in `reply.data`. */
-export function readSeeds(first: unknown, bytes: (data: unknown) => unknown = (data) => data): Seed[] {
-  if (!Array.isArray(first)) return [];
-  const seeds: Seed[] = [];
-  for (const entry of first) {
-    if (!isObject(entry) || !isRequest(entry.request) || !isObject(entry.reply)) continue;
-    const { id: _, ...request } = entry.request as Seed["request"] & { id?: string };
-    try {
-      const shape = entry.reply.shape as number[];
-      const data = float32(bytes(entry.reply.data));
-      if (shape.reduce((product, length) => product * length, 1) !== data.length) continue;
-      seeds.push({ request, reply: { shape, data } });
-    } catch {
-      // What is not here is asked for.
-    }
-  }
-  return seeds;
 }
 
 function readMask(file: Safetensors, stored: unknown, [queries, keys]: [number, number]): Mask {

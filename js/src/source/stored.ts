@@ -31,13 +31,12 @@ class Breath {
 export class StoredChannel implements Channel {
   readonly status = signal<Status>("stored");
 
-  constructor(readonly pack: Pack | null) {}
+  constructor(readonly pack: Pack) {}
 
   async ask(request: DataRequest, signal: AbortSignal): Promise<Reply> {
     await Promise.resolve();
     signal.throwIfAborted();
-    const pack = this.pack;
-    if (!pack) throw new Error("This was not saved with the notebook. Run the cell again to see it.");
+    const { pack } = this;
     const kind = pack.capture.kinds.find((entry) => entry.kind === request.kind);
     if (!kind) throw new Error(`This page holds no ${request.kind} attention.`);
     const breath = new Breath(signal);

@@ -4,18 +4,26 @@ import { fixed, words } from "../text.js";
 
 const SCALES = { linear: "", log: ", logarithmic", rank: ", by rank in the row" } as const;
 
+export interface LineCount {
+  drawn: number;
+  all: number;
+  /** Some rows on the screen are not here yet. */
+  missing: boolean;
+}
+
 /** What the lines mean, what is left out, and what was taken away. */
-export function legendText(context: Context, series: readonly Series[], drawn: number, all: number): string {
-  const { state, data } = context;
+export function legendText(context: Context, series: readonly Series[], count: LineCount): string {
+  const { state } = context;
   const { measure, threshold, activeQuery } = state.now;
-  const scale = state.synced.color_scale.value;
+  const { drawn, all, missing } = count;
   const what =
     measure.value === "weights" ? "weight" : `${words(measure.value)}, from least to most of its row`;
-  const parts = [`Line width: ${what}${SCALES[scale]}`];
-  if (drawn < all) parts.push(`${drawn.toLocaleString("en")} of ${all.toLocaleString("en")} lines shown`);
-  else if (threshold.value > 0 && all > 0)
-    parts.push(`${all.toLocaleString("en")} lines from ${threshold.value.toFixed(2)} up`);
-  else if (all === 0 && data.version.value > 0) parts.push("no line reaches the threshold");
+  const parts = [`Line width: ${what}${SCALES[state.synced.color_scale.value]}`];
+  const number = (lines: number) => lines.toLocaleString("en");
+  if (missing) parts.push("some rows are not here yet");
+  else if (drawn < all) parts.push(`${number(drawn)} of ${number(all)} lines shown`);
+  else if (all === 0) parts.push("no line reaches the threshold");
+  else if (threshold.value > 0) parts.push(`${number(all)} lines from ${threshold.value.toFixed(2)} up`);
   const removed = removedMass(context, series, activeQuery.value);
   if (removed) parts.push(removed);
   return parts.join(" · ");

@@ -20,6 +20,8 @@ import {
 } from "./window.js";
 
 const OVERSCAN = 6;
+/** How often a scroll may change what is asked for. */
+const ASK_MS = 40;
 const BOLD = 0.25;
 const HEAD = 20;
 
@@ -45,11 +47,14 @@ class Links implements View {
   ];
   readonly #columns: { query: TokenColumn; key: TokenColumn };
   readonly #draw = () => this.#paint();
+  readonly #ask: (job: () => void) => void;
+  #missing = false;
   #layout: Layout = { width: 0, height: 0, left: 0, right: 0, squares: 0, square: 0 };
   #drawn: Line[] = [];
 
   constructor(readonly context: Context) {
     const { life, state, data, scheduler } = context;
+    this.#ask = scheduler.settle(ASK_MS, true);
     this.#columns = {
       query: new TokenColumn("query", context, (unit) => this.#reveal("query", unit)),
       key: new TokenColumn("key", context, (unit) => this.#reveal("key", unit)),
@@ -60,6 +65,10 @@ class Links implements View {
     this.#scroller.addEventListener("scroll", () => scheduler.paint(this.#draw), {
       signal: life,
       passive: true,
+    });
+    life.addEventListener("abort", () => {
+      data.need("links", []);
+      data.needColumn("links key", null);
     });
     onSize(this.#scroller, life, () => scheduler.paint(this.#draw));
     watch(life, () => {
@@ -135,7 +144,7 @@ class Links implements View {
     this.#measure(series.length);
     if (this.#layout.width === 0 || this.#layout.height === 0) return;
     const windows = { query: this.#window("query"), key: this.#window("key") };
-    this.#request(windows.query);
+    this.#ask(() => this.#request());
     const bold = { query: new Set<number>(), key: new Set<number>() };
     const all = this.#lines(series, windows.query, bold);
     this.#drawn = strongest(all);
@@ -150,12 +159,20 @@ class Links implements View {
     });
     this.#columns.query.paint(now.queries.value, paint("query"));
     this.#columns.key.paint(now.keys.value, paint("key"));
-    setText(this.#legend, legendText(this.context, series, this.#drawn.length, all.length));
+    setText(
+      this.#legend,
+      legendText(this.context, series, {
+        drawn: this.#drawn.length,
+        all: all.length,
+        missing: this.#missing,
+      }),
+    );
   }
 
-  #request(window: ColumnWindow): void {
-    const { state, data } = this.context;
-    const { from, to } = visibleRange(window, OVERSCAN);
+  #request(): void {
+    const { state, data, life } = this.context;
+    if (life.aborted) return;
+    const { from, to } = visibleRange(this.#window("query"), OVERSCAN);
     const rows = Array.from({ length: Math.max(0, to - from) }, (_, at) => from + at);
     const active = state.now.activeQuery.value;
     data.need("links", active === null ? rows : [active, ...rows]);
@@ -176,10 +193,14 @@ class Links implements View {
     const pinned = state.now.query.value;
     for (const row of [query, pinned]) if (row !== null) shownRows.add(row);
     const lines: Line[] = [];
+    this.#missing = false;
     series.forEach((one, index) => {
       for (const row of shownRows) {
         const values = data.row(one, row)?.values;
-        if (!values) continue;
+        if (!values) {
+          this.#missing = true;
+          continue;
+        }
         const strengths = rowStrengths(values, measure.value, state.synced.color_scale.value);
         const mine = row === query || row === pinned;
         for (let at = 0; at < values.length; at++) {

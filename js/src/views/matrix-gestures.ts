@@ -10,6 +10,7 @@ export interface Gestures {
   pinCursor(): void;
   move(down: number, right: number): void;
   zoom(factor: number, x?: number, y?: number): void;
+  zoomCursor(factor: number): void;
   fit(): void;
 }
 
@@ -44,8 +45,8 @@ function key(matrix: Gestures, event: KeyboardEvent): void {
   const step = STEPS[event.key];
   if (step) matrix.move(...step);
   else if (event.key === "Enter" || event.key === " ") matrix.pinCursor();
-  else if (event.key === "+" || event.key === "=") matrix.zoom(1.5);
-  else if (event.key === "-") matrix.zoom(1 / 1.5);
+  else if (event.key === "+" || event.key === "=") matrix.zoomCursor(1.5);
+  else if (event.key === "-") matrix.zoomCursor(1 / 1.5);
   else if (event.key === "0") matrix.fit();
   else return;
   event.preventDefault();
@@ -91,6 +92,7 @@ function wheel(matrix: Gestures, canvas: HTMLCanvasElement, life: AbortSignal): 
     if (event.ctrlKey || event.metaKey) {
       const { x, y } = matrix.corner;
       matrix.zoom(Math.exp(-event.deltaY / 300), event.offsetX - x, event.offsetY - y);
+      matrix.hover(matrix.cellAt(event.offsetX, event.offsetY));
       event.preventDefault();
       return;
     }
@@ -101,6 +103,7 @@ function wheel(matrix: Gestures, canvas: HTMLCanvasElement, life: AbortSignal): 
       top: before.top + down / before.cell,
       left: before.left + right / before.cell,
     };
+    matrix.hover(matrix.cellAt(event.offsetX, event.offsetY));
     // At an edge the wheel belongs to the page again.
     if (matrix.view.top !== before.top || matrix.view.left !== before.left) event.preventDefault();
   };

@@ -17,6 +17,9 @@ function clip(pen: CanvasRenderingContext2D, text: string, room: number): string
   return `${chars.join("")}…`;
 }
 
+const crowded = (at: number, mark: number | null, cell: number) =>
+  mark !== null && at !== mark && cell < LEAST && Math.abs(at - mark) * cell < LEAST;
+
 /** Every nth label where cells are too small for all of them. */
 const strideFor = (cell: number) => (cell >= LEAST ? 1 : Math.ceil(LEAST / cell));
 
@@ -41,14 +44,25 @@ export function paintLabels(
   pen.textAlign = "right";
   for (let row = seen.top; row < seen.bottom; row++) {
     const y = frame.y + (row + 0.5 - frame.top) * frame.cell;
-    if ((row % stride !== 0 && row !== marks.row) || y < frame.y || y > frame.y + frame.height) continue;
+    if (
+      crowded(row, marks.row, frame.cell) ||
+      (row % stride !== 0 && row !== marks.row) ||
+      y < frame.y ||
+      y > frame.y + frame.height
+    )
+      continue;
     const text = paint(queries, row, row === marks.row);
     pen.fillText(clip(pen, text, frame.x - 12), frame.x - 6, y);
   }
   pen.textAlign = "left";
   for (let column = seen.left; column < seen.right; column++) {
     const x = frame.x + (column + 0.5 - frame.left) * frame.cell;
-    if ((column % stride !== 0 && column !== marks.column) || x < frame.x || x > frame.x + frame.width)
+    if (
+      crowded(column, marks.column, frame.cell) ||
+      (column % stride !== 0 && column !== marks.column) ||
+      x < frame.x ||
+      x > frame.x + frame.width
+    )
       continue;
     const text = paint(keys, column, column === marks.column);
     pen.save();

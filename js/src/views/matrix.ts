@@ -48,7 +48,7 @@ class Matrix implements View, Gestures {
       { class: "zoom", role: "group", "aria-label": "Zoom" },
       button("Zoom out", "−", () => this.zoom(1 / 1.5)),
       button("Zoom in", "+", () => this.zoom(1.5)),
-      button("Show the whole matrix", "fit", () => this.fit()),
+      button("fit the whole matrix", "fit", () => this.fit()),
     );
     const masked = el("span", { class: "masked" }, el("i", { class: "swatch" }), "masked");
     const legend = el("div", { class: "legend" }, this.#least, this.#ramp, this.#most, masked, this.#note);
@@ -63,6 +63,14 @@ class Matrix implements View, Gestures {
       this.#size = { width, height };
       scheduler.paint(this.#draw);
     });
+    watch(life, () => {
+      void [state.now.queries.value, state.now.keys.value];
+      this.#view = { top: 0, left: 0, cell: 0 };
+      this.#cursor = [0, 0];
+      this.#hover = null;
+      context.tooltip.hide();
+    });
+    life.addEventListener("abort", () => data.need("matrix", []));
     listen(this, this.#canvas, this.#grid.cell, life);
     watch(life, () => {
       const { now, synced, page } = state;
@@ -108,6 +116,12 @@ class Matrix implements View, Gestures {
 
   fit(): void {
     this.view = { top: 0, left: 0, cell: fitCell(this.room) };
+  }
+
+  zoomCursor(factor: number): void {
+    const [row, column] = this.#cursor;
+    const { top, left, cell } = this.#view;
+    this.zoom(factor, (column + 0.5 - left) * cell, (row + 0.5 - top) * cell);
   }
 
   /** The plot's corner inside the canvas. */
@@ -211,6 +225,7 @@ class Matrix implements View, Gestures {
     const pen = prepare(this.#canvas, this.#size.width, this.#size.height);
     if (pen) this.#paintPlot(pen, series);
     this.#paintLegend(series);
+    if (this.#hover) this.#explain(this.#hover);
     const frame = this.#frame();
     const [row, column] = this.#cursor;
     this.#grid.describe([frame.rows, frame.columns], this.#cursor, this.#say(this.#cursor));
@@ -235,7 +250,13 @@ class Matrix implements View, Gestures {
     };
     paintHeatmap(pen, frame, strength, palette);
     if (frame.cell >= VALUES) {
-      paintValues(pen, frame, strength, (row, column) => fixed(read(row, column) ?? Number.NaN, 2), palette);
+      paintValues(
+        pen,
+        frame,
+        strength,
+        (row, column) => (read(row, column) ?? Number.NaN).toFixed(2),
+        palette,
+      );
     }
     const { query, key } = state.now;
     const marks = { row: this.#hover?.[0] ?? query.value, column: this.#hover?.[1] ?? key.value };

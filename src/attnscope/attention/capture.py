@@ -56,7 +56,7 @@ class Attention:
             if (layer.n_queries, layer.n_keys) != (len(self.queries), len(self.keys)):
                 raise InputError(
                     f"Tokens and attention do not match: layer {number} has {layer.n_queries} queries and "
-                    f"{layer.n_keys} keys, but there are {_sides(self.queries, self.keys)}. "
+                    f"{layer.n_keys} keys, but got {_sides(self.queries, self.keys)}. "
                     "Give one token per position, special tokens included; with cross-attention give key_tokens too."
                 )
 
@@ -341,8 +341,12 @@ class Capture:
 
 def _sides(queries: Tokens, keys: Tokens) -> str:
     if queries is keys or len(queries) == len(keys):
-        return f"{len(queries)} tokens"
-    return f"{len(queries)} query tokens and {len(keys)} key tokens"
+        return _plural(len(queries), "token")
+    return f"{_plural(len(queries), 'query token')} and {_plural(len(keys), 'key token')}"
+
+
+def _plural(count: int, name: str) -> str:
+    return f"{count} {name}{'' if count == 1 else 's'}"
 
 
 def _count_text(name: str, numbers: Sequence[int]) -> str:

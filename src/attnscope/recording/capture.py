@@ -76,7 +76,7 @@ def capture(
             f"target is the decoder's text of an encoder–decoder, and {type(model).__name__} is none. Leave it out."
         )
     tokenizer = text_tokenizer(tokenizer)
-    chosen = None if layers is None else list(layers)
+    chosen = list(layers) if isinstance(layers, Iterable) and not isinstance(layers, str) else layers
     if isinstance(text, Mapping):
         if text_pair is not None:
             raise InputError("text is already encoded, so text_pair cannot be joined to it. Encode both together.")
@@ -98,20 +98,20 @@ def _run_texts(
     tokenizer: Any,
     texts: list[str],
     pairs: list[str] | None,
-    layers: list[int] | None,
+    layers: Iterable[int] | None,
     values: bool,
 ) -> list[Capture]:
     encoded = encode(tokenizer, texts, pairs)
-    models.require_length(model, encoded.inputs["input_ids"].shape[-1])
+    models.require_known(model, encoded.inputs["input_ids"])
     with record(model, layers=layers, values=values) as recording:
         _forward(model, encoded.inputs)
     return recording.captures(encoded.tokens)
 
 
 def _run_inputs(
-    model: Any, tokenizer: Any, inputs: dict[str, Any], layers: list[int] | None, values: bool
+    model: Any, tokenizer: Any, inputs: dict[str, Any], layers: Iterable[int] | None, values: bool
 ) -> list[Capture]:
-    models.require_length(model, inputs["input_ids"].shape[-1])
+    models.require_known(model, inputs["input_ids"])
     with record(model, layers=layers, values=values) as recording:
         _forward(model, inputs)
     return recording.captures(tokenizer=tokenizer)
@@ -130,23 +130,29 @@ def _forward(model: Any, inputs: Mapping[str, Any]) -> None:
 
 def _texts(text: str | Sequence[str], text_pair: str | Sequence[str] | None) -> tuple[list[str], list[str] | None]:
     """Check texts and pairs, and give both as lists."""
-    texts = [text] if isinstance(text, str) else list(text)
+    texts, pairs = _listed(text), None if text_pair is None else _listed(text_pair)
     if not texts:
         raise InputError("There is no text: the list is empty. Give at least one text.")
-    pairs = [text_pair] if isinstance(text_pair, str) else None if text_pair is None else list(text_pair)
-    wrong = next((t for t in [*texts, *(pairs or [])] if not isinstance(t, str)), None)
-    if wrong is not None:
-        raise InputTypeError(
-            f"A text is a string, several texts are a list of strings, got {type(wrong).__name__} {wrong!r}. "
-            "For token ids, pass a mapping: {'input_ids': tensor}."
-        )
-    empty = next((i for i, t in enumerate(texts) if not t.strip()), None)
-    if empty is not None:
-        which = "The text" if len(texts) == 1 else f"Text {empty} of the list"
-        raise InputError(f"{which} is empty. Give a text with at least one word.")
+    for name, given in (("text", texts), ("text_pair", pairs or [])):
+        empty = next((i for i, t in enumerate(given) if not t.strip()), None)
+        if empty is not None:
+            which = f"The {name} is" if len(given) == 1 else f"Entry {empty} of {name} is"
+            raise InputError(f"{which} empty. Give a text with at least one word.")
     if pairs is not None and len(pairs) != len(texts):
         raise InputError(f"Give one text_pair per text: got {len(texts)} texts and {len(pairs)} pairs.")
     return texts, pairs
+
+
+def _listed(text: Any) -> list[str]:
+    """One or several texts as a list."""
+    several = [text] if isinstance(text, str) or not isinstance(text, Iterable) else list(text)
+    wrong = [t for t in several if not isinstance(t, str)]
+    if wrong:
+        raise InputTypeError(
+            f"A text is a string, several texts are a list of strings, got {type(wrong[0]).__name__} {wrong[0]!r}. "
+            "For token ids, pass a mapping: {'input_ids': tensor}."
+        )
+    return several
 
 
 def _batches(tokenizer: Any, texts: list[str], pairs: list[str] | None) -> list[tuple[list[str], list[str] | None]]:

@@ -105,8 +105,8 @@ def given_inputs(inputs: Mapping[str, Any]) -> dict[str, Any]:
     ids = inputs.get("input_ids")
     if not isinstance(ids, torch.Tensor) or ids.ndim not in (1, 2):
         raise InputError(
-            "Encoded inputs need 'input_ids' as a tensor [tokens] or [batch, tokens]: "
-            'tokenizer(text, return_tensors="pt").'
+            f"Encoded inputs need 'input_ids' as a tensor [tokens] or [batch, tokens], got {_shape_text(ids)}. "
+            'Encode with tokenizer(text, return_tensors="pt").'
         )
     if ids.numel() == 0:
         raise InputError("The encoded input is empty: 'input_ids' holds no token.")
@@ -114,6 +114,12 @@ def given_inputs(inputs: Mapping[str, Any]) -> dict[str, Any]:
         name: value[None] if ids.ndim == 1 and isinstance(value, torch.Tensor) else value
         for name, value in inputs.items()
     }
+
+
+def _shape_text(ids: Any) -> str:
+    if ids is None:
+        return "none"
+    return f"shape {tuple(ids.shape)}" if isinstance(ids, torch.Tensor) else type(ids).__name__
 
 
 def _named(

@@ -34,9 +34,10 @@ def require_recordable(model: Any) -> None:
     if not isinstance(model, PreTrainedModel):
         raise InputTypeError(
             f"Expected a transformers model (a PreTrainedModel), got {type(model).__module__}.{type(model).__name__}. "
-            "Weights computed elsewhere go in through attnscope.from_attentions(...) or from_queries_keys(...)."
+            "Load one with AutoModel.from_pretrained(...). Weights computed elsewhere go in through "
+            "attnscope.from_attentions(...) or from_queries_keys(...)."
         )
-    if getattr(model.config, "is_encoder_decoder", False):
+    if getattr(model.config, "is_encoder_decoder", False) and model.get_encoder() is not model:
         raise ModelError(
             f"{type(model).__name__} is an encoder–decoder, which this version of attnscope does not capture yet. "
             "Its encoder alone works: capture(model.get_encoder(), tokenizer, text)."
@@ -54,19 +55,27 @@ def unwrapped(model: Any) -> Any:
     return getattr(model, "_orig_mod", model)
 
 
-def require_length(model: Any, n_tokens: int) -> None:
-    """Refuse an input longer than the model's table of learned positions.
+def require_known(model: Any, ids: torch.Tensor) -> None:
+    """Refuse an input longer than the model's table of learned positions, or with tokens it has no vector for.
 
     Raises
     ------
     InputError
-        With the number of tokens given and the most the model takes.
+        With what was given and the most the model takes.
     """
-    most = _learned_positions(model)
+    n_tokens, most = ids.shape[-1], _learned_positions(model)
     if most is not None and n_tokens > most:
         raise InputError(
             f"The text has {n_tokens} tokens, and {type(unwrapped(model)).__name__} takes at most {most} (its table of "
             f"positions ends there). Shorten the text, or capture it in pieces of at most {most} tokens."
+        )
+    table = unwrapped(model).get_input_embeddings()
+    known = table.num_embeddings if isinstance(table, nn.Embedding) else None
+    if known is not None and not 0 <= int(ids.min()) <= int(ids.max()) < known:
+        strange = int(ids.min()) if int(ids.min()) < 0 else int(ids.max())
+        raise InputError(
+            f"There is a token with id {strange}, but {type(unwrapped(model)).__name__} knows the ids 0 to "
+            f"{known - 1}. The tokenizer belongs to another model: load both from the same place."
         )
 
 

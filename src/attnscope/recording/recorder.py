@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,14 +16,21 @@ from attnscope.attention.arrays import dtype_name
 from attnscope.attention.capture import Attention, Capture
 from attnscope.attention.layers import QueriesKeys
 from attnscope.attention.tokens import Tokens
-from attnscope.errors import InputError, ModelError, NoAttentionError, NotFoundError, UnverifiedError
+from attnscope.errors import (
+    InputError,
+    InputTypeError,
+    ModelError,
+    NoAttentionError,
+    NotFoundError,
+    UnverifiedError,
+)
 from attnscope.recording import check, models
 from attnscope.recording.encode import tokens_of_ids
 from attnscope.recording.interface import AttentionCall, is_watching, watching
 from attnscope.recording.masks import MaskReader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from types import TracebackType
 
     from attnscope.attention.given import TokenTexts
@@ -53,9 +61,7 @@ class Recording:
     def __init__(self, model: Any, layers: Iterable[int] | None, values: bool) -> None:
         models.require_recordable(model)
         self._model = models.unwrapped(model)
-        self._wanted = None if layers is None else {int(layer) for layer in layers}
-        if self._wanted is not None and not self._wanted:
-            raise InputError("layers is empty: name at least one layer, or leave it None for all.")
+        self._wanted = _layer_numbers(layers)
         self._values = values
         self._paths = models.module_paths(model)
         self._masks = MaskReader()
@@ -181,12 +187,17 @@ class Recording:
                 "generate first, then record one pass over the whole sequence: model(output_ids)."
             )
         name = type(self._model).__name__
-        if not self._numbers:
-            ran = "ran" if self._passes else "did not run: call model(**inputs) inside the block"
+        if not self._passes and not self._numbers:
             raise NoAttentionError(
-                f"No attention was recorded: {name} {ran}. Either it has no attention (state-space and recurrent "
+                f"No attention was recorded: {name} did not run. Call model(**inputs) inside the with block, in the "
+                "same thread."
+            )
+        if not self._numbers:
+            raise NoAttentionError(
+                f"No attention was recorded, though {name} ran. Either it has no attention (state-space and recurrent "
                 "models), or it computes attention in its own code, past transformers' attention interface, which this "
-                "version of attnscope does not capture yet."
+                "version of attnscope does not capture yet. If it can return its weights, show those: "
+                "from_attentions(model(**inputs, output_attentions=True), tokens)."
             )
         self._require_all_layers(name)
         for layer in self._recorded:
@@ -207,13 +218,23 @@ class Recording:
             raise ModelError(
                 f"Only {len(self._numbers)} of the {expected} layers of {name} computed attention through "
                 f"transformers' attention interface; nothing was seen of layers {missing}. "
-                "Models that mix attention with other layers are not captured yet; name the layers to record "
-                "with layers=[…]."
+                f"If those are layers without attention, record the others: layers={sorted(self._numbers)}."
             )
 
     def _require_verified(self, layer: _Recorded) -> None:
         allowed = check.TOLERANCE.get(dtype_name(layer.items[0].queries), 1e-4)
-        if layer.check > allowed or math.isnan(layer.check):
+        if math.isnan(layer.check):
+            raise InputError(
+                f"No token sees any other in layer {layer.number}: the attention mask hides everything. Pass a mask "
+                "with 1 for the tokens to read and 0 for padding."
+            )
+        if math.isinf(layer.check):
+            raise UnverifiedError(
+                f"Layer {layer.number} ({layer.module}) computes with NaN or infinite numbers, so there are no weights "
+                "to show. Check that the model's weights were loaded whole, or load it in a wider dtype: "
+                "dtype=torch.float32."
+            )
+        if layer.check > allowed:
             unknown = (
                 f" It was called with {', '.join(layer.unknown)}, which attnscope does not know."
                 if layer.unknown
@@ -230,6 +251,10 @@ class Recording:
         names = self._tokens(item, n, tokens, tokenizer)
         keys = names if key_tokens is None else Tokens.of(key_tokens)
         kept = self._kept(item, n)
+        if not kept.size:
+            raise InputError(
+                f"Input {item} of the batch is padding throughout: its attention mask is all 0. Leave it out."
+            )
         stored: dict[int, Layer] = {}
         masks: dict[Mask, Mask] = {}
         for recorded in sorted(self._recorded, key=lambda layer: layer.number):
@@ -286,6 +311,21 @@ def record(model: Any, *, layers: Iterable[int] | None = None, values: bool = Fa
         When the model cannot be recorded, with the reason and the remedy.
     """
     return Recording(model, layers, values)
+
+
+def _layer_numbers(layers: Iterable[int] | None) -> set[int] | None:
+    """Check the layers asked for."""
+    if layers is None:
+        return None
+    if isinstance(layers, str) or not isinstance(layers, Iterable):
+        raise InputTypeError(f"layers is a list of layer numbers, got {layers!r}. For one layer, write layers=[0].")
+    numbers = list(layers)
+    wrong = [n for n in numbers if isinstance(n, bool) or not isinstance(n, int | np.integer)]
+    if wrong:
+        raise InputTypeError(f"A layer is a number, got {type(wrong[0]).__name__} {wrong[0]!r} in layers.")
+    if not numbers:
+        raise InputError("layers is empty: name at least one layer, or leave it None for all.")
+    return {int(number) for number in numbers}
 
 
 def _own(tensor: torch.Tensor) -> torch.Tensor:

