@@ -37,17 +37,21 @@ def require_recordable(model: Any) -> None:
             "Load one with AutoModel.from_pretrained(...). Weights computed elsewhere go in through "
             "attnscope.from_attentions(...) or from_queries_keys(...)."
         )
-    if getattr(model.config, "is_encoder_decoder", False) and model.get_encoder() is not model:
-        raise ModelError(
-            f"{type(model).__name__} is an encoder–decoder, which this version of attnscope does not capture yet. "
-            "Its encoder alone works: capture(model.get_encoder(), tokenizer, text)."
-        )
     dropping = next((name for name, module in model.named_modules() if _drops(module)), None)
     if model.training and dropping is not None:
         raise ModelError(
             f"{type(model).__name__} is in training mode, where dropout ({dropping}) makes the weights random. "
             "Call model.eval() first; model.train() afterwards brings training mode back."
         )
+
+
+def is_encoder_decoder(model: Any) -> bool:
+    """Whether a model has an encoder and a decoder that looks at it."""
+    model = unwrapped(model)
+    config = getattr(model, "config", None)
+    if config is not None and hasattr(config, "is_encoder_decoder"):
+        return bool(config.is_encoder_decoder) and (not hasattr(model, "get_encoder") or model.get_encoder() is not model)
+    return hasattr(model, "encoder") and hasattr(model, "decoder")
 
 
 def unwrapped(model: Any) -> Any:

@@ -63,6 +63,12 @@ class Running:
         """The innermost running module that is more than a plain function such as a softmax or dropout layer."""
         return next((frame for frame in reversed(self._frames) if not is_plain(frame.module)), None)
 
+    def unseen(self) -> list[str]:
+        """Paths of modules that ran and are named after attention, but showed none, nor any module inside them."""
+        shown = {path for path, was_seen in self._ended.items() if was_seen}
+        silent = [path for path, was_seen in self._ended.items() if not was_seen and _ATTENTION.search(path.lower())]
+        return [path for path in silent if not any(other.startswith(path.rsplit(".", 1)[0]) for other in shown)]
+
     def _on_start(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if self._is_ours():
             self._frames.append(Frame(module, self._paths[module], args, kwargs))

@@ -1,0 +1,139 @@
+"""Making captures of what was recorded: kinds named, layers in order, padding cut away, tokens given."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from attnscope.attention.capture import Attention, Capture
+from attnscope.attention.tokens import Tokens
+from attnscope.errors import InputError
+from attnscope.recording.encode import tokens_of_ids
+from attnscope.recording.kinds import kind_names
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from attnscope.attention.layers import Layer
+    from attnscope.attention.mask import Mask
+    from attnscope.recording.collect import Recorded
+    from attnscope.recording.kinds import Place
+
+
+class Naming:
+    """What the positions of one input are called.
+
+    Parameters
+    ----------
+    inputs
+        What the model was called with.
+    item
+        Which input of the batch.
+    tokenizer
+        Names token ids.
+    tokens, key_tokens
+        Tokens given by the user: of the text, or of decoder and encoder of an encoder–decoder.
+    encoder_decoder
+        Whether the model is one.
+    """
+
+    def __init__(
+        self,
+        inputs: Mapping[str, Any],
+        item: int,
+        tokenizer: Any,
+        tokens: Tokens | None,
+        key_tokens: Tokens | None,
+        *,
+        encoder_decoder: bool,
+    ) -> None:
+        self._inputs, self._item, self._tokenizer = inputs, item, tokenizer
+        self._encoder_decoder = encoder_decoder
+        self._given = (key_tokens, tokens) if encoder_decoder else (tokens, tokens)
+        self._key_tokens = key_tokens
+        self._made: dict[tuple[str, int], Tokens] = {}
+
+    def side(self, part: str, n: int) -> Tokens:
+        """Name the ``n`` positions of one part of the model: its input, or its decoder's."""
+        decoder = self._encoder_decoder and part == "decoder"
+        key = ("decoder" if decoder else part if part in ("vision", "audio", "qformer") else "", n)
+        if key not in self._made:
+            self._made[key] = self._name(decoder=decoder, part=key[0], n=n)
+        return self._made[key]
+
+    def kept(self, part: str, n: int) -> np.ndarray:
+        """Positions of one part that are not padding, by the attention mask the model was called with."""
+        decoder = self._encoder_decoder and part == "decoder"
+        mask = self._inputs.get("decoder_attention_mask" if decoder else "attention_mask")
+        fits = isinstance(mask, torch.Tensor) and mask.ndim == 2 and mask.shape[-1] == n
+        if part in ("vision", "audio", "qformer") or not fits:
+            return np.arange(n)
+        return np.flatnonzero(mask[self._item].cpu().numpy() != 0)
+
+    def _name(self, *, decoder: bool, part: str, n: int) -> Tokens:
+        given = self._given[decoder]
+        if given is not None and part in ("", "decoder"):
+            return given
+        ids = self._inputs.get("decoder_input_ids" if decoder else "input_ids")
+        if part in ("", "decoder") and isinstance(ids, torch.Tensor) and ids.ndim == 2 and ids.shape[-1] == n:
+            return tokens_of_ids(ids[self._item].tolist(), self._tokenizer)
+        return positions(n)
+
+
+def positions(n: int) -> Tokens:
+    """Name positions that have no tokens by their numbers."""
+    numbers = np.arange(n, dtype=np.int32)
+    return Tokens(tuple(str(i) for i in range(n)), np.zeros(n, bool), numbers)
+
+
+def make_capture(recorded: Sequence[Recorded], item: int, naming: Naming, name: str, *, encoder_decoder: bool) -> Capture:
+    """Make the capture of one input of the batch."""
+    kinds = kind_names([layer.place for layer in recorded], encoder_decoder=encoder_decoder)
+    masks: dict[tuple[Mask, bool], Mask] = {}
+    found: dict[str, Attention] = {}
+    for place, kind in kinds.items():
+        mine = sorted((layer for layer in recorded if layer.place == place), key=lambda layer: layer.number)
+        for size, same in _by_size(mine, item).items():
+            label = kind if kind not in found else f"{kind} {size[0]}×{size[1]}"
+            found[label] = _attention(label, place, same, item, naming, masks)
+    return Capture(found, name)
+
+
+def _by_size(layers: Sequence[Recorded], item: int) -> dict[tuple[int, int], list[Recorded]]:
+    """Group layers that have the same numbers of queries and keys, the most frequent size first."""
+    sizes: dict[tuple[int, int], list[Recorded]] = {}
+    for layer in layers:
+        sizes.setdefault((layer.items[item].n_queries, layer.items[item].n_keys), []).append(layer)
+    return dict(sorted(sizes.items(), key=lambda entry: -len(entry[1])))
+
+
+def _attention(
+    kind: str, place: Place, recorded: Sequence[Recorded], item: int, naming: Naming, masks: dict[Any, Any]
+) -> Attention:
+    first = recorded[0].items[item]
+    other = "encoder" if place.cross else place.part
+    queries = naming.side(place.part, first.n_queries)
+    keys = naming.side(other, first.n_keys) if place.cross or first.n_keys != first.n_queries else queries
+    rows, columns = naming.kept(place.part, first.n_queries), naming.kept(other, first.n_keys)
+    if not rows.size or not columns.size:
+        raise InputError(f"Input {item} of the batch is padding throughout: its attention mask is all 0. Leave it out.")
+    cut = len(rows) < first.n_queries or len(columns) < first.n_keys
+    stored: dict[int, Layer] = {}
+    for layer in recorded:
+        kept: Any = layer.items[item]
+        stored[layer.number] = kept.take(rows, columns, masks) if cut and len(queries) == first.n_queries else kept
+    if cut and len(queries) == first.n_queries:
+        same = keys is queries
+        queries = queries.take(rows)
+        keys = queries if same else keys.take(columns)
+    return Attention(
+        kind,
+        stored,
+        queries,
+        keys,
+        {layer.number: layer.tier for layer in recorded},
+        {layer.number: layer.check for layer in recorded},
+        {layer.number: layer.path for layer in recorded},
+    )
