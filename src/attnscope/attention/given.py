@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
+from array_api_compat import array_namespace, is_array_api_obj
 
 from attnscope.attention.arrays import Array, is_torch, to_float32
 from attnscope.attention.capture import Attention, Capture
@@ -90,10 +91,16 @@ def from_queries_keys(
             f"Give queries, keys and values for the same layers: got {len(queries)} layers of queries, {len(keys)} of "
             f"keys{'' if values is None else f' and {len(values)} of values'}."
         )
+    if scale is not None and (
+        isinstance(scale, bool) or not isinstance(scale, int | float | np.number) or not np.isfinite(scale)
+    ):
+        raise InputError(f"scale is a number, or None for 1 / √width; got {scale!r}.")
     stored: dict[int, Layer] = {}
     for number, (q, k) in enumerate(zip(queries, keys, strict=True)):
-        q, k = _without_batch(q, number), _without_batch(k, number)
+        q, k = _finite(q, number, "Queries"), _finite(k, number, "Keys")
         v = None if values is None else _without_batch(values[number], number)
+        if type(q) is not type(k):
+            q, k = to_float32(q), to_float32(k)
         visible = Mask.causal(q.shape[1], k.shape[1]) if causal else Mask.full(q.shape[1], k.shape[1])
         if mask is not None:
             given = np.asarray(mask.detach().cpu() if is_torch(mask) else mask)
@@ -112,6 +119,13 @@ def _layer_arrays(attentions: Any) -> Sequence[Array | None]:
     """Take the per-layer arrays out of whatever holds them."""
     if hasattr(attentions, "attentions") or hasattr(attentions, "encoder_attentions"):
         found = getattr(attentions, "attentions", None)
+        kinds = ("encoder_attentions", "decoder_attentions", "cross_attentions")
+        several = [name for name in kinds if getattr(attentions, name, None)]
+        if not found and several:
+            raise InputError(
+                f"This {type(attentions).__name__} holds several kinds of attention, and a capture of given weights is "
+                f"of one. Give one of {', '.join(f'output.{name}' for name in several)}; cross-attention needs key_tokens."
+            )
         if not found:
             raise InputError(
                 f"This {type(attentions).__name__} has no attention weights. The model ran on a fast path that does "
@@ -147,6 +161,19 @@ def _without_batch(array: Array, number: int) -> Array:
         )
     if len(shape) != 3:
         raise InputError(f"Layer {number} has shape {shape}; expected [heads, tokens, …] or [1, heads, tokens, …].")
+    return array
+
+
+def _finite(array: Array, number: int, name: str) -> Array:
+    array = _without_batch(array, number)
+    if not is_array_api_obj(array):
+        array = to_float32(array)
+    xp = array_namespace(array)
+    if not bool(xp.all(xp.isfinite(array))):
+        raise InputError(
+            f"{name} of layer {number} hold NaN or infinity, and their weights would too. Look for the step that made "
+            "them, or hide those positions with mask= and set them to 0."
+        )
     return array
 
 

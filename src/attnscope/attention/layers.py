@@ -99,6 +99,11 @@ class QueriesKeys:
             raise InputError(f"Queries are {q[2]} wide and keys {k[2]}; they must be equally wide.")
         if k[0] == 0 or q[0] % k[0]:
             raise InputError(f"{q[0]} heads cannot share {k[0]} key heads evenly; got shapes {q} and {k}.")
+        if self.values is not None and tuple(self.values.shape[:2]) != k[:2]:
+            raise InputError(
+                f"Values have shape {tuple(self.values.shape)}, but there are {k[0]} key heads and {k[1]} keys; "
+                "they are [key heads, keys, width]."
+            )
         if (self.mask.n_queries, self.mask.n_keys) != (q[1], k[1]):
             raise InputError(
                 f"The mask is for {self.mask.n_queries} queries and {self.mask.n_keys} keys, "

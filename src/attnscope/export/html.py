@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from attnscope.attention.capture import Capture
 
+_FRAME = "html,body{height:100%;margin:0}"
 _PAGE = """<!doctype html>
 <html lang="en">
 <head>
@@ -49,7 +50,7 @@ def page(capture: Capture, state: Mapping[str, Any]) -> str:
     str
         HTML with its script, style and data inside, and a content policy that allows nothing else.
     """
-    script, style = _built("host.js"), _built("widget.css")
+    script, style = _built("host.js"), _FRAME + _built("widget.css")
     data = base64.b64encode(gzip.compress(pack(capture, state), compresslevel=6, mtime=0)).decode("ascii")
     policy = f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; img-src data: blob:"
     title = " · ".join(filter(None, ["attnscope", capture.model_name]))

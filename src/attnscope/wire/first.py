@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from attnscope.attention.capture import Capture
     from attnscope.wire.protocol import First
 
-FIRST_CELLS = 1 << 16
-"""Most weights sent ahead: 256 KiB."""
+BLOCK_CELLS, BLOCK_ROWS, MOST_HEADS = 1 << 16, 256, 4
+"""The page asks for whole rows in aligned blocks of at most this many cells and rows; so many heads are sent ahead."""
 FIRST_WORK = 1 << 27
 """Most multiplications spent ahead on the head map's statistic."""
 
@@ -27,13 +27,11 @@ def first_answers(capture: Capture, kind: str, heads: list[list[int]], query: in
     attention = capture[kind]
     n_queries, n_keys = len(attention.queries), len(attention.keys)
     requests: list[dict[str, Any]] = []
-    rows = FIRST_CELLS // max(1, n_keys * len(heads))
-    if heads and rows >= n_queries:
-        requests.append(_weights(kind, heads, [0, n_queries], n_keys))
-    elif heads and rows >= 1:
-        requests.append(_weights(kind, heads, [0, rows], n_keys))
-        if query is not None and query >= rows:
-            requests.append(_weights(kind, heads, [query, query + 1], n_keys))
+    rows = min(BLOCK_ROWS, max(1, BLOCK_CELLS // max(1, n_keys)))
+    for block in sorted({0, (query or 0) // rows}):
+        span = [block * rows, min((block + 1) * rows, n_queries)]
+        if heads:
+            requests.append(_weights(kind, heads[:MOST_HEADS], span, n_keys))
     width = getattr(next(iter(attention.stored.values())), "width", 1)
     if sum(attention.head_counts) * n_queries * n_keys * width <= FIRST_WORK:
         requests.append({"type": "statistic", "kind": kind, "statistic": "entropy"})

@@ -195,9 +195,7 @@ class TestRefusals:
             bare.scores(0)
 
     def test_tokens_that_do_not_match(self):
-        with pytest.raises(
-            InputError, match=r"layer 3 has 5 queries and 5 keys, but got 7 tokens.*special tokens"
-        ):
+        with pytest.raises(InputError, match=r"layer 3 has 5 queries and 5 keys, but got 7 tokens.*special tokens"):
             Attention("self", {3: layer(1, 5, 5)}, WORDS, WORDS)
         with pytest.raises(InputError, match="7 query tokens and 5 key tokens"):
             Attention("cross", {3: layer(1, 5, 7)}, WORDS, KEYS)

@@ -90,11 +90,22 @@ def test_hello_answers_without_numbers(capture):
         ({"id": 1, "type": "weights", "kind": "self", "heads": []}, "heads"),
         ({"id": 1, "type": "weights", "kind": "self", "heads": [[0, 0]], "queries": [0, 8], "keys": [0, 7]}, "0 to 6"),
         ({"id": 1, "type": "weights", "kind": "self", "heads": [[0, 0]], "queries": [3, 1], "keys": [0, 7]}, "3 to 1"),
-        ({"id": 1, "type": "weights", "kind": "self", "heads": [[0, 0]], "queries": [0, True], "keys": [0, 7]}, "whole"),
+        (
+            {"id": 1, "type": "weights", "kind": "self", "heads": [[0, 0]], "queries": [0, True], "keys": [0, 7]},
+            "whole",
+        ),
         ({"id": 1, "type": "weights", "kind": "self", "heads": [[0, 9]], "queries": [0, 7], "keys": [0, 7]}, "0 to 3"),
         ({"id": 1, "type": "weights", "kind": "self", "heads": ["00"], "queries": [0, 7], "keys": [0, 7]}, "[layer"),
         (
-            {"id": 1, "type": "weights", "kind": "self", "measure": "x", "heads": [[0, 0]], "queries": [0, 1], "keys": [0, 1]},
+            {
+                "id": 1,
+                "type": "weights",
+                "kind": "self",
+                "measure": "x",
+                "heads": [[0, 0]],
+                "queries": [0, 1],
+                "keys": [0, 1],
+            },
             "measure",
         ),
         ({"id": 1, "type": "pair", "kind": "self", "query": 7, "key": 0}, "0 to 6"),
@@ -126,5 +137,9 @@ def test_cancelled_between_heads(capture):
         return len(asked) > 2
 
     with pytest.raises(Cancelled):
-        answer(capture, {"id": 1, "type": "weights", "kind": "self", "heads": heads, "queries": [0, 7], "keys": [0, 7]}, cancelled)
+        answer(
+            capture,
+            {"id": 1, "type": "weights", "kind": "self", "heads": heads, "queries": [0, 7], "keys": [0, 7]},
+            cancelled,
+        )
     assert len(asked) == 3
