@@ -111,7 +111,7 @@ class Mask:
         rows = np.arange(0, self.n_queries, tall)
         if self.bits is None:
             start, stop = self.start[:, None], self.stop[:, None]
-            seen = (np.maximum(start, first) < np.minimum(stop, first + wide))
+            seen = np.maximum(start, first) < np.minimum(stop, first + wide)
         else:
             seen = np.logical_or.reduceat(self.allowed(slice(None)), first, axis=1)
         return np.logical_or.reduceat(seen, rows, axis=0)

@@ -88,7 +88,9 @@ def positions(n: int) -> Tokens:
     return Tokens(tuple(str(i) for i in range(n)), np.zeros(n, bool), numbers)
 
 
-def make_capture(recorded: Sequence[Recorded], item: int, naming: Naming, name: str, *, encoder_decoder: bool) -> Capture:
+def make_capture(
+    recorded: Sequence[Recorded], item: int, naming: Naming, name: str, *, encoder_decoder: bool
+) -> Capture:
     """Make the capture of one input of the batch."""
     kinds = kind_names([layer.place for layer in recorded], encoder_decoder=encoder_decoder)
     masks: dict[tuple[Mask, bool], Mask] = {}

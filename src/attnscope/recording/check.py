@@ -51,9 +51,7 @@ def deviation(
     real = output[rows].to(layer.queries.device).float()
     values = values.to(layer.queries.device).float()
     largest = float(real.abs().max())
-    heads = [
-        compute.weight_rows(layer, head, rows) @ values[head // layer.group_size] for head in range(layer.n_heads)
-    ]
+    heads = [compute.weight_rows(layer, head, rows) @ values[head // layer.group_size] for head in range(layer.n_heads)]
     if project is None:
         again = torch.stack(heads, dim=1)
     else:

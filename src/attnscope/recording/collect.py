@@ -117,15 +117,15 @@ class Collector:
             )
         )
 
-    def take_softmax(self, call: SoftmaxCall) -> None:
-        """Take the softmax of an attention module, if it is one."""
+    def take_softmax(self, call: SoftmaxCall) -> bool:
+        """Take the softmax of an attention module; say whether it was one."""
         batch = self.batch or 1
         if not softmaxes.is_attention(call, batch):
-            return
+            return False
         place = place_of(call.module, call.path)
         number = self._number(place, call.module, call.path)
         if self._wanted is not None and number not in self._wanted:
-            return
+            return True
         weights = softmaxes.by_head(call.weights, batch)
         masks = [softmaxes.visible(weights[item]) for item in range(batch)]
         sums = weights.float().sum(-1)
@@ -144,6 +144,7 @@ class Collector:
             tier = "replay"
         allowed = 10 * check.TOLERANCE.get(dtype_name(weights), 1e-4)
         self.recorded.append(Recorded(place, number, call.path, tier, items, off, allowed))
+        return True
 
     def _number(self, place: Place, module: torch.nn.Module, path: str) -> int:
         """Number a layer as the model does, or by order where one number comes again."""

@@ -52,7 +52,9 @@ def _read(call: AttentionCall, item: int) -> tuple[Mask, torch.Tensor | None]:
     n_queries, n_keys = call.queries.shape[2], call.keys.shape[2]
     if hasattr(call.mask, "mask_mod"):
         return Mask.of(_flex_visible(call.mask, item, n_queries, n_keys)), None
-    if not isinstance(call.mask, torch.Tensor) or not (call.mask.ndim == 4 or (call.tier == "sdpa" and call.mask.ndim <= 4)):
+    if not isinstance(call.mask, torch.Tensor) or not (
+        call.mask.ndim == 4 or (call.tier == "sdpa" and call.mask.ndim <= 4)
+    ):
         form = f"{type(call.mask).__name__} {list(getattr(call.mask, 'shape', []))}"
         raise ModelError(
             f"{type(call.module).__name__} passed a mask of the form {form} to {call.implementation}, which attnscope "

@@ -50,7 +50,9 @@ def is_encoder_decoder(model: Any) -> bool:
     model = unwrapped(model)
     config = getattr(model, "config", None)
     if config is not None and hasattr(config, "is_encoder_decoder"):
-        return bool(config.is_encoder_decoder) and (not hasattr(model, "get_encoder") or model.get_encoder() is not model)
+        return bool(config.is_encoder_decoder) and (
+            not hasattr(model, "get_encoder") or model.get_encoder() is not model
+        )
     return hasattr(model, "encoder") and hasattr(model, "decoder")
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from attnscope.attention.tokens import Tokens
@@ -19,7 +21,7 @@ from attnscope.recording.interface import is_watching, watching
 from attnscope.recording.running import Running
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from types import TracebackType
 
     from attnscope.attention.capture import Capture
@@ -112,14 +114,12 @@ class Recording:
         path = self._paths.get(call.module)
         if path is None or self._passes > 1:
             return
+        self._running.mark(call.module)
         self._collector.take(replace(call, path=path))
-        frame = self._running.innermost
-        if frame is not None:
-            frame.seen = True
 
     def _on_softmax(self, call: SoftmaxCall) -> None:
-        if self._passes <= 1:
-            self._collector.take_softmax(call)
+        if self._passes <= 1 and self._collector.take_softmax(call):
+            self._running.mark(call.module)
 
     def _finished(self) -> int:
         """Check that the block ended with one whole, verified pass; give the number of inputs."""

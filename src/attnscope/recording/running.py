@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from torch import nn
+
+_ATTENTION = re.compile(r"attn|attention")
 
 
 @dataclass(eq=False)
@@ -22,7 +25,6 @@ class Frame:
     kwargs: dict[str, Any]
     softmaxes: int = 0
     seen: bool = False
-    extra: dict[str, Any] = field(default_factory=dict)
 
 
 class Running:
@@ -41,6 +43,7 @@ class Running:
         self._is_ours = is_ours
         self._frames: list[Frame] = []
         self._hooks = ExitStack()
+        self._ended: dict[str, bool] = {}
 
     @property
     def innermost(self) -> Frame | None:
@@ -63,11 +66,20 @@ class Running:
         """The innermost running module that is more than a plain function such as a softmax or dropout layer."""
         return next((frame for frame in reversed(self._frames) if not is_plain(frame.module)), None)
 
+    def mark(self, module: nn.Module) -> None:
+        """Note that attention was seen in a running module."""
+        for frame in self._frames:
+            if frame.module is module:
+                frame.seen = True
+
     def unseen(self) -> list[str]:
-        """Paths of modules that ran and are named after attention, but showed none, nor any module inside them."""
-        shown = {path for path, was_seen in self._ended.items() if was_seen}
-        silent = [path for path, was_seen in self._ended.items() if not was_seen and _ATTENTION.search(path.lower())]
-        return [path for path in silent if not any(other.startswith(path.rsplit(".", 1)[0]) for other in shown)]
+        """Paths of modules named after attention that ran, though no attention was seen in or beside them."""
+        shown = [path for path, was_seen in self._ended.items() if was_seen]
+        return [
+            path
+            for path in self._ended
+            if _ATTENTION.search(path.lower()) and not any(other.startswith(_layer_of(path)) for other in shown)
+        ]
 
     def _on_start(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if self._is_ours():
@@ -75,10 +87,18 @@ class Running:
 
     def _on_end(self, module: nn.Module, _args: Any, _output: Any) -> None:
         if self._is_ours() and any(frame.module is module for frame in self._frames):
-            while self._frames.pop().module is not module:
+            while (frame := self._frames.pop()).module is not module:
                 pass
+            self._ended[frame.path] = self._ended.get(frame.path, False) or frame.seen
 
 
 def is_plain(module: nn.Module) -> bool:
     """Whether a module has neither parameters nor parts, and so does nothing of its own to attention."""
     return not any(True for _ in module.children()) and not any(True for _ in module.parameters())
+
+
+def _layer_of(path: str) -> str:
+    """The path up to its last number: the layer a module belongs to."""
+    parts = path.split(".")
+    last = max((i for i, part in enumerate(parts) if part.isdigit()), default=len(parts) - 1)
+    return ".".join(parts[: last + 1]) + ("." if last < len(parts) - 1 else "")
