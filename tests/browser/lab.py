@@ -78,7 +78,7 @@ class Lab:
             return
         if self._process.poll() is None:
             self.end_sessions()
-            self._process.terminate()
+            self._ask("post", "api/shutdown")
             try:
                 self._process.wait(20)
             except subprocess.TimeoutExpired:
