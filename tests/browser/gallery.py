@@ -17,12 +17,15 @@ from tests.browser.test_export import HOSTILE, queries_keys
 from tests.browser.widget import Widget
 
 SENTENCE = "The cat sat on the mat because it was tired."
+README = ("13-links-wide-light", "13-links-wide-dark", "13-matrix-wide-light")
+"""What the README shows, kept in the repository."""
 SIZES = {"wide": (1100, 520), "narrow": (560, 640)}
 
 
 def captures() -> dict[str, tuple[attnscope.Capture, dict]]:
     """What is shown, and with which selection."""
     model, tokenizer = AutoModel.from_pretrained(MODEL_DIR), AutoTokenizer.from_pretrained(MODEL_DIR)
+    model.name_or_path = "MiniLM-L6"
     short = attnscope.capture(model, tokenizer, SENTENCE)
     long = attnscope.capture(model, tokenizer, " ".join([SENTENCE] * 42))
     scripts = [
@@ -72,6 +75,10 @@ def main(folder: Path) -> None:
                     page.screenshot(path=folder / f"{name}-{view.lower()}-{size}-{theme}.png")
                 page.close()
         browser.close()
+    kept = Path(__file__).parent.parent.parent / "notebooks" / "pictures"
+    kept.mkdir(exist_ok=True)
+    for name in README:
+        shutil.copy(folder / f"{name}.png", kept / f"{name.replace('13-', '').replace('-wide', '')}.png")
 
 
 if __name__ == "__main__":
