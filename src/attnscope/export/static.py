@@ -25,7 +25,8 @@ def static_bundle(capture: Capture, state: Mapping[str, Any]) -> dict[str, str]:
     """
     view = {**shown(state), "theme": "light"}
     drawing = base64.b64encode(picture.svg(capture, **view).encode()).decode("ascii")
-    words = html.escape(picture.alt_text(capture, **view), quote=True)
+    said = {name: value for name, value in view.items() if name not in ("threshold", "color_scale", "theme")}
+    words = html.escape(picture.alt_text(capture, **said), quote=True)
     return {
         "image/png": base64.b64encode(picture.png(capture, **view, scale=SCALE)).decode("ascii"),
         "text/html": f'<img src="data:image/svg+xml;base64,{drawing}" alt="{words}" style="max-width:100%">',
