@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup page lint types test demo lab clean
+.PHONY: help setup page lint types test demo lab gallery clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -34,6 +34,9 @@ demo: setup ## run the start-here notebook on real weights; leaves the executed 
 
 lab: demo ## open the notebook in JupyterLab
 	$(BIN)/jupyter lab $$(ls $(DEMO)/start-here.ipynb $(DEMO)/induction.ipynb 2>/dev/null | head -1)
+
+gallery: setup ## screenshots of every view in build/gallery, and those the README shows
+	$(BIN)/python -m tests.browser.gallery build/gallery
 
 clean: ## forget everything that was built
 	rm -rf build dist $(VENV) js/node_modules src/attnscope/static

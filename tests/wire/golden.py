@@ -62,7 +62,9 @@ def cases() -> dict[str, Capture]:
         "sinks": _layers(Mask.causal(8, 8), sinks=True),
         "packed": _layers(Mask.causal(8, 8)),
         "packed-bits": _layers(Mask.of(holes)),
-        "given": from_attentions([None, np.full((1, 3, 3), 1 / 3, "f4"), np.eye(3, dtype="f4")[None].repeat(2, 0)], ["a", "b", "c"]),
+        "given": from_attentions(
+            [None, np.full((1, 3, 3), 1 / 3, "f4"), np.eye(3, dtype="f4")[None].repeat(2, 0)], ["a", "b", "c"]
+        ),
     }
 
 
@@ -79,7 +81,10 @@ def files(name: str, capture: Capture) -> dict[str, bytes]:
             values = getattr(capture, measure)(number)
             values[:, hidden] = np.nan
             expected[f"{number}.{measure}"] = values
-    return {f"{name}.page.safetensors": page, f"{name}.expected.safetensors": save(expected, {"layers": json.dumps(attention.layers)})}
+    return {
+        f"{name}.page.safetensors": page,
+        f"{name}.expected.safetensors": save(expected, {"layers": json.dumps(attention.layers)}),
+    }
 
 
 def main() -> None:

@@ -26,7 +26,10 @@ def test_files_are_current(name):
         for key in before:
             assert before[key].dtype == after[key].dtype
             np.testing.assert_allclose(
-                after[key].astype("f8"), before[key].astype("f8"), rtol=1e-5, atol=1.01 if before[key].dtype == np.uint16 else 1e-6
+                after[key].astype("f8"),
+                before[key].astype("f8"),
+                rtol=1e-5,
+                atol=1.01 if before[key].dtype == np.uint16 else 1e-6,
             )
         if ".page." in file:
             old, new = unpack(kept)[0], unpack(content)[0]

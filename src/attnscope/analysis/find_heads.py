@@ -138,8 +138,6 @@ def _shares_as_good(
     counted = np.ones((rows.size, columns.size), bool)
     if one_sequence:
         np.fill_diagonal(counted, val=False)
-    for i, j in asked:
-        counted &= ~((rows == i)[:, None] & (columns == j))
     seen, best = np.zeros_like(counted), np.zeros(counted.shape, np.float32)
     for layer in attention.stored.values():
         for block in row_blocks(rows.size, layer.n_keys):
@@ -149,8 +147,9 @@ def _shares_as_good(
     counted &= seen
     if one_sequence and direction == "either":
         best, counted = np.maximum(best, best.T), np.triu(counted | counted.T)
-        for i, j in asked:
-            counted &= ~((rows == j)[:, None] & (columns == i))
+        asked = asked | {(j, i) for i, j in asked}
+    for i, j in asked:
+        counted &= ~((rows == i)[:, None] & (columns == j))
     others = np.sort(best[counted])
     if not others.size:
         return np.full(len(weights), np.nan)

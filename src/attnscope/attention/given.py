@@ -124,7 +124,8 @@ def _layer_arrays(attentions: Any) -> Sequence[Array | None]:
         if not found and several:
             raise InputError(
                 f"This {type(attentions).__name__} holds several kinds of attention, and a capture of given weights is "
-                f"of one. Give one of {', '.join(f'output.{name}' for name in several)}; cross-attention needs key_tokens."
+                f"of one. Give one of {', '.join(f'output.{name}' for name in several)}; cross-attention needs "
+                "key_tokens."
             )
         if not found:
             raise InputError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -95,15 +96,26 @@ class QueriesKeys:
         q, k = tuple(self.queries.shape), tuple(self.keys.shape)
         if len(q) != 3 or len(k) != 3:
             raise InputError(f"Queries and keys are [heads, tokens, width], got shapes {q} and {k}.")
+        if q[0] == 0:
+            raise InputError(f"Queries of shape {q} hold no head.")
         if q[2] != k[2]:
             raise InputError(f"Queries are {q[2]} wide and keys {k[2]}; they must be equally wide.")
         if k[0] == 0 or q[0] % k[0]:
             raise InputError(f"{q[0]} heads cannot share {k[0]} key heads evenly; got shapes {q} and {k}.")
-        if self.values is not None and tuple(self.values.shape[:2]) != k[:2]:
+        values = k if self.values is None else tuple(self.values.shape)
+        if len(values) != 3 or values[:2] != k[:2]:
             raise InputError(
-                f"Values have shape {tuple(self.values.shape)}, but there are {k[0]} key heads and {k[1]} keys; "
-                "they are [key heads, keys, width]."
+                f"Values have shape {values}, but there are {k[0]} key heads and {k[1]} keys; they are "
+                "[key heads, keys, width]."
             )
+        if self.bias is not None and tuple(self.bias.shape) not in ((1, q[1], k[1]), (q[0], q[1], k[1])):
+            raise InputError(
+                f"A bias has shape {tuple(self.bias.shape)}; expected [1 or {q[0]} heads, {q[1]} queries, {k[1]} keys]."
+            )
+        if self.sinks is not None and tuple(self.sinks.shape) != q[:1]:
+            raise InputError(f"Sinks have shape {tuple(self.sinks.shape)}; expected one per head, {q[:1]}.")
+        if not math.isfinite(self.scale) or not (self.softcap is None or 0 < self.softcap < math.inf):
+            raise InputError(f"Scores cannot be scaled by {self.scale} and capped at {self.softcap}.")
         if (self.mask.n_queries, self.mask.n_keys) != (q[1], k[1]):
             raise InputError(
                 f"The mask is for {self.mask.n_queries} queries and {self.mask.n_keys} keys, "
@@ -201,6 +213,8 @@ class StoredWeights:
         shape = tuple(self.weights.shape)
         if len(shape) != 3:
             raise InputError(f"A layer's weights are [heads, queries, keys], got shape {shape}.")
+        if shape[0] == 0:
+            raise InputError(f"Weights of shape {shape} hold no head.")
         if (self.mask.n_queries, self.mask.n_keys) != shape[1:]:
             raise InputError(
                 f"The mask is for {self.mask.n_queries} queries and {self.mask.n_keys} keys, "

@@ -35,14 +35,19 @@ class Mask:
             raise InputError(
                 f"A mask needs one start and one stop per query, got shapes {self.start.shape} and {self.stop.shape}."
             )
+        if self.start.dtype.kind != "i" or self.stop.dtype.kind != "i":
+            raise InputError(
+                f"A mask's rows start and stop at whole numbers, got {self.start.dtype}, {self.stop.dtype}."
+            )
         if self.start.size and (self.start.min() < 0 or self.stop.max() > self.n_keys):
             raise InputError(f"A mask points outside its {self.n_keys} keys.")
         if bool((self.stop < self.start).any()):
             raise InputError("A mask has a row that starts after it stops; a row without keys starts where it stops.")
-        if self.bits is not None and self.bits.shape != (self.n_queries, -(-self.n_keys // 8)):
+        shape = (self.n_queries, -(-self.n_keys // 8))
+        if self.bits is not None and (self.bits.shape != shape or self.bits.dtype != np.uint8):
             raise InputError(
-                f"A mask of {self.n_queries} queries and {self.n_keys} keys needs bits of shape "
-                f"{(self.n_queries, -(-self.n_keys // 8))}, got {self.bits.shape}."
+                f"A mask of {self.n_queries} queries and {self.n_keys} keys needs uint8 bits of shape {shape}, "
+                f"got {self.bits.dtype} {self.bits.shape}."
             )
 
     @classmethod

@@ -11,21 +11,23 @@ Arrays are named ``kind.layer.queries`` and so on, masks ``mask.number.start``; 
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from attnscope.attention.arrays import Array, is_torch
+from attnscope.attention.arrays import Array, dtype_name, is_torch
 from attnscope.attention.capture import Attention, Capture
 from attnscope.attention.layers import Layer, LazyWeights, QueriesKeys, StoredWeights
 from attnscope.attention.mask import Mask
 from attnscope.attention.tokens import Tokens
-from attnscope.errors import AttnscopeError, FileError
+from attnscope.errors import AttnscopeError, FileError, InputError
+
+if TYPE_CHECKING:
+    import os
 
 VERSION = 1
 _OPTIONAL = ("bias", "sinks", "values")
@@ -89,31 +91,38 @@ def load(path: str | os.PathLike[str]) -> Capture:
         raise FileError(
             f"{path.name} is damaged or cut short ({error}). Save the capture again, or copy the file again."
         ) from error
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError) as error:
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, RecursionError) as error:
         raise FileError(f"{path.name} is damaged: its header does not fit its arrays ({error!r}).") from error
 
 
 def _write(arrays: dict[str, Array], metadata: dict[str, str], path: Path) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
+    unfinished = path.with_name(f".{path.name}.{uuid4().hex}")
+    unfinished.touch()
     try:
-        if any(is_torch(array) for array in arrays.values()):
-            import torch
-            from safetensors.torch import save_file as save_torch
+        mode = unfinished.stat().st_mode
+        _write_arrays(arrays, metadata, unfinished)
+        unfinished.chmod(mode)
+        unfinished.replace(path)
+    except SafetensorError as error:
+        raise OSError(f"The capture could not be written to {str(path)!r}: {error}.") from error
+    finally:
+        unfinished.unlink(missing_ok=True)
 
-            save_torch(
-                {key: torch.as_tensor(array).detach().cpu().contiguous().clone() for key, array in arrays.items()},
-                name,
-                metadata,
-            )
-        else:
-            from safetensors.numpy import save_file as save_numpy
 
-            save_numpy({key: np.ascontiguousarray(array) for key, array in arrays.items()}, name, metadata)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+def _write_arrays(arrays: dict[str, Array], metadata: dict[str, str], path: Path) -> None:
+    if any(is_torch(array) for array in arrays.values()):
+        import torch
+        from safetensors.torch import save_file as save_torch
+
+        save_torch(
+            {key: torch.as_tensor(array).detach().cpu().contiguous().clone() for key, array in arrays.items()},
+            path,
+            metadata,
+        )
+    else:
+        from safetensors.numpy import save_file as save_numpy
+
+        save_numpy({key: np.ascontiguousarray(array) for key, array in arrays.items()}, path, metadata)
 
 
 def _describe(attention: Attention, arrays: dict[str, Array], masks: dict[int, int]) -> dict[str, Any]:
@@ -178,15 +187,15 @@ def _rebuild(header: dict[str, Any], file: Any) -> Capture:
             if chosen not in masks:
                 masks[chosen] = _get_mask(file, *chosen, names)
             if described["form"] == "weights":
-                stored[number] = StoredWeights(file.get_tensor(f"{name}.weights"), masks[chosen])
+                stored[number] = StoredWeights(_get_floats(file, f"{name}.weights"), masks[chosen])
                 continue
             if described["form"] != "queries_keys":
-                raise FileError(f"unknown form {described['form']!r} of layer {number}")
-            extra = {key: file.get_tensor(f"{name}.{key}") for key in _OPTIONAL if f"{name}.{key}" in names}
+                raise InputError(f"unknown form {described['form']!r} of layer {number}")
+            extra = {key: _get_floats(file, f"{name}.{key}") for key in _OPTIONAL if f"{name}.{key}" in names}
             softcap = None if described["softcap"] is None else float(described["softcap"])
             stored[number] = QueriesKeys(
-                file.get_tensor(f"{name}.queries"),
-                file.get_tensor(f"{name}.keys"),
+                _get_floats(file, f"{name}.queries"),
+                _get_floats(file, f"{name}.keys"),
                 float(described["scale"]),
                 masks[chosen],
                 softcap=softcap,
@@ -194,17 +203,35 @@ def _rebuild(header: dict[str, Any], file: Any) -> Capture:
             )
         how = {int(d["layer"]): str(d["how"]) for d in entry["layers"] if d["how"] is not None}
         check = {int(d["layer"]): float(d["check"]) for d in entry["layers"] if d["check"] is not None}
-        modules = {int(d["layer"]): str(d["module"]) for d in entry["layers"] if d.get("module") is not None}
-        kinds[str(entry["kind"])] = Attention(str(entry["kind"]), stored, queries, keys, how, check, modules)
-    return Capture(kinds, str(header["model"]))
+        modules = {int(d["layer"]): _text(d["module"]) for d in entry["layers"] if d.get("module") is not None}
+        kind = _text(entry["kind"])
+        kinds[kind] = Attention(kind, stored, queries, keys, how, check, modules)
+    return Capture(kinds, _text(header["model"]))
 
 
 def _rebuild_tokens(entry: dict[str, Any]) -> Tokens:
-    text = tuple(str(token) for token in entry["text"])
-    fields: dict[str, Any] = {
-        name: None if entry[name] is None else np.array(entry[name], dtype) for name, dtype in _TOKEN_FIELDS.items()
-    }
-    return Tokens(text, **fields)
+    if not isinstance(entry["text"], list) or entry["special"] is None or entry["words"] is None:
+        raise InputError("tokens are not whole")
+    fields: dict[str, Any] = {}
+    for name, dtype in _TOKEN_FIELDS.items():
+        values = entry[name]
+        if values is not None and np.array(values).dtype.kind not in "iub" and values:
+            raise InputError(f"{name} of the tokens are not whole numbers")
+        fields[name] = None if values is None else np.array(values, dtype)
+    return Tokens(tuple(_text(token) for token in entry["text"]), **fields)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise InputError(f"expected a text, got {value!r}")
+    return value
+
+
+def _get_floats(file: Any, name: str) -> Array:
+    array = file.get_tensor(name)
+    if not dtype_name(array).startswith(("float", "bfloat")):
+        raise InputError(f"{name} holds {dtype_name(array)}")
+    return array
 
 
 def _get_mask(file: Any, number: int, n_keys: int, names: set[str]) -> Mask:

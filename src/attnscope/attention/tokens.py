@@ -46,7 +46,7 @@ class Tokens:
         n = len(self.text)
         for name in ("special", "words", "segments", "ids", "offsets"):
             values = getattr(self, name)
-            if values is not None and len(values) != n:
+            if values is not None and np.shape(values) != ((n, 2) if name == "offsets" else (n,)):
                 raise InputError(f"There are {n} tokens but {len(values)} entries in {name}; give one per token.")
 
     @classmethod

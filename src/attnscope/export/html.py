@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
     from attnscope.attention.capture import Capture
 
-_FRAME = "html,body{height:100%;margin:0}"
+_FRAME = (
+    "html,body{height:100%;margin:0}"
+    "h1{position:absolute;width:1px;height:1px;margin:0;overflow:hidden;clip-path:inset(50%)}"
+)
 _PAGE = """<!doctype html>
 <html lang="en">
 <head>
@@ -27,7 +30,8 @@ _PAGE = """<!doctype html>
 <style>{style}</style>
 </head>
 <body>
-<div id="attnscope-root"></div>
+<h1>{title}</h1>
+<main id="attnscope-root"></main>
 <script type="application/octet-stream" id="attnscope-data">{data}</script>
 <script>{script}</script>
 </body>

@@ -31,13 +31,17 @@ def save(capture: Capture, state: Mapping[str, Any], path: str | os.PathLike[str
     elif suffix == ".svg":
         content = picture.svg(capture, **shown(state)).encode()
     elif suffix == ".png":
-        content = picture.png(capture, **shown(state))
+        content = picture.png(capture, **shown(state), most_bytes=None)
     else:
         raise InputError(f"Cannot write {path.name!r}: the suffix decides what is written, .html, .png or .svg.")
     path.write_bytes(content)
 
 
+SHOWN = (
+    "kind", "view", "heads", "query", "key", "measure", "aggregate", "threshold", "special_tokens", "color_scale",
+)  # fmt: skip
+
+
 def shown(state: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of the state a picture shows."""
-    shown = {name: state[name] for name in ("kind", "view", "heads", "query", "key", "measure")}
-    return {**shown, "theme": "dark" if state["theme"] == "dark" else "light"}
+    """Give the part of the state a picture shows."""
+    return {**{name: state[name] for name in SHOWN}, "theme": "dark" if state["theme"] == "dark" else "light"}

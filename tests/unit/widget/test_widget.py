@@ -154,7 +154,14 @@ class Sent:
 
 
 def request(identity, heads=((0, 0),)):
-    return {"id": identity, "type": "weights", "kind": "self", "heads": [list(h) for h in heads], "queries": [0, 6], "keys": [0, 6]}
+    return {
+        "id": identity,
+        "type": "weights",
+        "kind": "self",
+        "heads": [list(h) for h in heads],
+        "queries": [0, 6],
+        "keys": [0, 6],
+    }
 
 
 def test_requests_are_answered_in_turn():
@@ -168,7 +175,9 @@ def test_requests_are_answered_in_turn():
     assert all(len(buffers) == 1 for _, buffers in sent.replies)
 
 
-@pytest.mark.parametrize("message", [None, 3, "x", [], {}, {"type": "weights"}, {"id": {}, "type": "hello"}, {"id": None}])
+@pytest.mark.parametrize(
+    "message", [None, 3, "x", [], {}, {"type": "weights"}, {"id": {}, "type": "hello"}, {"id": None}]
+)
 def test_messages_without_an_id_get_an_error_or_hello(message):
     sent = Sent()
     desk = RequestDesk(make(), sent)

@@ -68,7 +68,7 @@ def test_overview_and_statistic(capture):
 
 
 def test_ragged_heads_are_nan():
-    capture = from_attentions([np.full((h, 3, 3), 1 / 3, "f4") for h in (2, 4)], "abc".split() * 3)
+    capture = from_attentions([np.full((h, 3, 3), 1 / 3, "f4") for h in (2, 4)], ["abc"] * 3)
     got = ask(capture, type="pair", query=0, key=1)
     assert np.array_equal(np.isnan(got), [[False, False, True, True], [False] * 4])
 

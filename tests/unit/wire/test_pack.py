@@ -54,7 +54,7 @@ def test_small_captures_keep_queries_and_keys_exactly():
     rng = np.random.default_rng(0)
     queries, keys = rng.normal(size=(4, 5, 8)).astype("f4"), rng.normal(size=(2, 5, 8)).astype("f4")
     hidden = rng.random((5, 5)) > 0.4
-    capture = from_queries_keys([queries], [keys], "a b c d e".split(), mask=hidden, scale=0.3)
+    capture = from_queries_keys([queries], [keys], ["a", "b", "c", "d", "e"], mask=hidden, scale=0.3)
     page, arrays = unpack(pack(capture, {"view": "links"}))
     (entry,) = page["layers"]
     assert (entry["form"], entry["heads"], entry["key_heads"], entry["width"], entry["scale"]) == (
@@ -72,7 +72,7 @@ def test_small_captures_keep_queries_and_keys_exactly():
 
 
 def test_statistics_are_stored_for_every_head():
-    capture = from_attentions([np.full((2, 4, 4), 0.25, "f4")] * 3, "a b c d".split())
+    capture = from_attentions([np.full((2, 4, 4), 0.25, "f4")] * 3, ["a", "b", "c", "d"])
     page, arrays = unpack(pack(capture, {}))
     entropy = next(e for e in page["first"] if e["request"]["statistic"] == "entropy")
     assert np.allclose(arrays[entropy["reply"]["data"]], np.ones((3, 2)))

@@ -11,10 +11,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-WORDS = (
-    "the a cat dog bird mouse fox hen child king queen it she he they was is saw ate liked found lost sat ran slept "
-    "on in under near by mat tree house river hill road tired hungry happy old small red blue because while and then ."
-).split()  # noqa: SIM905
+WORDS = """
+    the a cat dog bird mouse fox hen child king queen it she he they was is saw ate liked found lost sat ran slept
+    on in under near by mat tree house river hill road tired hungry happy old small red blue because while and then .
+""".split()  # noqa: SIM905
 BOS = "<s>"
 N_POSITIONS = 48
 WEIGHTS = Path(__file__).parent / "weights.safetensors"
