@@ -63,6 +63,13 @@ class Layer(Protocol):
         """Largest weight of each cell of a coarse grid: float32 [≤ size, ≤ size]."""
         ...
 
+    def take(self, queries: np.ndarray, keys: np.ndarray, masks: dict[Mask, Mask] | None = None) -> Layer:
+        """Keep some queries and some keys, both as increasing positions.
+
+        Layers taken with the same ``masks`` that shared a mask share the one made of it.
+        """
+        ...
+
 
 @dataclass(frozen=True, eq=False)
 class QueriesKeys:
@@ -180,15 +187,12 @@ class QueriesKeys:
 
         Layers taken with the same ``masks`` that shared a mask share the one made of it.
         """
-        masks = {} if masks is None else masks
-        if self.mask not in masks:
-            masks[self.mask] = self.mask.take(queries, keys)
         q, k = moved_like(queries, self.queries), moved_like(keys, self.keys)
         return replace(
             self,
             queries=self.queries[:, q],
             keys=self.keys[:, k],
-            mask=masks[self.mask],
+            mask=_taken(self.mask, queries, keys, masks),
             bias=None if self.bias is None else self.bias[:, q][:, :, k],
             values=None if self.values is None else self.values[:, k],
         )
@@ -257,6 +261,11 @@ class StoredWeights:
             "Use from_queries_keys() or capture() to keep queries and keys, or ask for weights."
         )
 
+    def take(self, queries: np.ndarray, keys: np.ndarray, masks: dict[Mask, Mask] | None = None) -> StoredWeights:
+        """Keep some queries and some keys, both as increasing positions; see :meth:`QueriesKeys.take`."""
+        q, k = moved_like(queries, self.weights), moved_like(keys, self.weights)
+        return StoredWeights(self.weights[:, q][:, :, k], _taken(self.mask, queries, keys, masks))
+
     def overview(self, head: int, size: int) -> np.ndarray:
         """Largest weight of each cell of a coarse grid: float32 [≤ size, ≤ size]."""
         tall, wide = compute.cell_span(self.n_queries, size), compute.cell_span(self.n_keys, size)
@@ -304,6 +313,15 @@ class LazyWeights:
         """Compute the weights and keep them."""
         return StoredWeights(self.compute(), self.mask)
 
+    def take(self, queries: np.ndarray, keys: np.ndarray, masks: dict[Mask, Mask] | None = None) -> LazyWeights:
+        """Keep some queries and some keys, both as increasing positions; see :meth:`QueriesKeys.take`."""
+        whole, rows_and_columns = self.compute, np.ix_(queries, keys)
+
+        def compute_some() -> np.ndarray:
+            return whole()[(slice(None), *rows_and_columns)]
+
+        return replace(self, compute=compute_some, mask=_taken(self.mask, queries, keys, masks))
+
     def weight_rows(self, head: int, queries: slice | np.ndarray) -> np.ndarray:
         """Weights of some queries over every key: float32 [queries, keys]."""
         return self.stored().weight_rows(head, queries)
@@ -315,3 +333,12 @@ class LazyWeights:
     def overview(self, head: int, size: int) -> np.ndarray:
         """Largest weight of each cell of a coarse grid: float32 [≤ size, ≤ size]."""
         return self.stored().overview(head, size)
+
+
+def _taken(mask: Mask, queries: np.ndarray, keys: np.ndarray, masks: dict[Mask, Mask] | None) -> Mask:
+    """Keep some queries and keys of a mask, once for all layers that share it."""
+    if masks is None:
+        return mask.take(queries, keys)
+    if mask not in masks:
+        masks[mask] = mask.take(queries, keys)
+    return masks[mask]

@@ -20,6 +20,8 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from attnscope.attention.arrays import Array, dtype_name, is_torch
+from attnscope.attention.bands import Bands
+from attnscope.attention.blocks import Blocks
 from attnscope.attention.capture import Attention, Capture
 from attnscope.attention.layers import Layer, LazyWeights, QueriesKeys, StoredWeights
 from attnscope.attention.mask import Mask
@@ -139,7 +141,7 @@ def _describe(attention: Attention, arrays: dict[str, Array], masks: dict[int, i
             "mask": masks[id(layer.mask)],
         }
         name = f"{attention.kind}.{number}"
-        if isinstance(layer, LazyWeights):
+        if isinstance(layer, LazyWeights | Blocks | Bands):
             layer = layer.stored()
         if isinstance(layer, QueriesKeys):
             entry |= {"form": "queries_keys", "scale": layer.scale, "softcap": layer.softcap}
@@ -162,9 +164,14 @@ def _describe(attention: Attention, arrays: dict[str, Array], masks: dict[int, i
 
 def _describe_tokens(tokens: Tokens) -> dict[str, Any]:
     fields = {name: getattr(tokens, name) for name in _TOKEN_FIELDS}
-    return {"text": list(tokens.text)} | {
+    described: dict[str, Any] = {"text": list(tokens.text)} | {
         name: None if values is None else np.asarray(values).astype(int).tolist() for name, values in fields.items()
     }
+    if tokens.patches is not None:
+        described["patches"] = tokens.patches.tolist()
+    if tokens.times is not None:
+        described["times"] = [None if np.isnan(span).any() else span for span in tokens.times.tolist()]
+    return described
 
 
 def _put_mask(mask: Mask, number: int, arrays: dict[str, Array]) -> None:

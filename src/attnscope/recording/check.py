@@ -50,19 +50,43 @@ def deviation(
     rows = np.unique(seeing[np.linspace(0, seeing.size - 1, SAMPLED_ROWS).round().astype(int)])
     real = output[rows].to(layer.queries.device).float()
     values = values.to(layer.queries.device).float()
-    largest = float(real.abs().max())
     heads = [compute.weight_rows(layer, head, rows) @ values[head // layer.group_size] for head in range(layer.n_heads)]
     if project is None:
         again = torch.stack(heads, dim=1)
     else:
         again = project(torch.cat(heads, dim=1).to(output)).to(real)
-    worst = float((again - real).abs().max())
-    largest = float(real.abs().max())
-    worst = 0.0
-    for head in range(layer.n_heads):
-        again = compute.weight_rows(layer, head, rows) @ values[head // layer.group_size]
-        off = float((again - real[:, head]).abs().max())
-        if not math.isfinite(off):
-            return math.inf
-        worst = max(worst, off)
+    return _relative(again, real)
+
+
+def weights_deviation(weights: torch.Tensor, values: torch.Tensor, output: torch.Tensor) -> float:
+    """Compare a few rows of given weights · values with the layer's real output.
+
+    Parameters
+    ----------
+    weights
+        [heads, queries, keys].
+    values
+        [key heads, keys, value width].
+    output
+        [queries, heads, value width].
+
+    Returns
+    -------
+    float
+        As :func:`deviation` gives; infinity where the shapes do not fit.
+    """
+    n_heads, n_queries, n_keys = weights.shape
+    if tuple(output.shape[:2]) != (n_queries, n_heads) or values.shape[1] != n_keys or n_heads % values.shape[0]:
+        return math.inf
+    rows = np.unique(np.linspace(0, n_queries - 1, SAMPLED_ROWS).round().astype(int))
+    shared = values.float().repeat_interleave(n_heads // values.shape[0], dim=0)
+    again = weights[:, rows].float() @ shared
+    return _relative(again.transpose(0, 1), output[rows].float())
+
+
+def _relative(again: torch.Tensor, real: torch.Tensor) -> float:
+    """Largest difference over the largest real number; infinity where one is not finite."""
+    worst, largest = float((again - real).abs().max()), float(real.abs().max())
+    if not math.isfinite(worst):
+        return math.inf
     return worst / largest if largest > 0 else worst

@@ -1,0 +1,123 @@
+"""A layer that attends within groups of tokens: each group's attention at its tokens' true positions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from attnscope.attention import compute
+from attnscope.attention.layers import StoredWeights
+from attnscope.attention.mask import Mask
+from attnscope.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from attnscope.attention.layers import Layer
+
+
+@dataclass(frozen=True, eq=False)
+class Blocks:
+    """Attention within windows or chunks, placed among all tokens.
+
+    Parameters
+    ----------
+    parts
+        One layer per group; all have the same heads.
+    places
+        For each group, the true position of each of its tokens.
+    n_tokens
+        Number of tokens; each is in exactly one group.
+    """
+
+    parts: Sequence[Layer]
+    places: Sequence[np.ndarray]
+    n_tokens: int
+
+    def __post_init__(self) -> None:
+        sizes = [(part.n_queries, part.n_keys) for part in self.parts]
+        wrong = [size for size, place in zip(sizes, self.places, strict=True) if size != (len(place), len(place))]
+        if wrong:
+            raise InputError(f"A group's layer is [tokens, tokens] of that group, got {wrong[0]}.")
+        if not np.array_equal(np.sort(np.concatenate(list(self.places))), np.arange(self.n_tokens)):
+            raise InputError(f"Each of the {self.n_tokens} positions is in exactly one group; got others.")
+
+    @property
+    def n_heads(self) -> int:
+        """Number of heads."""
+        return self.parts[0].n_heads
+
+    @property
+    def n_queries(self) -> int:
+        """Number of queries."""
+        return self.n_tokens
+
+    @property
+    def n_keys(self) -> int:
+        """Number of keys."""
+        return self.n_tokens
+
+    @property
+    def dtype(self) -> str:
+        """Name of the dtype the numbers are kept in."""
+        return self.parts[0].dtype
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of every group, without the mask."""
+        return sum(part.nbytes for part in self.parts)
+
+    @cached_property
+    def mask(self) -> Mask:
+        """Which keys each query sees: those of its own group that the group's mask shows."""
+        seen = np.zeros((self.n_tokens, self.n_tokens), bool)
+        for part, place in zip(self.parts, self.places, strict=True):
+            seen[np.ix_(place, place)] = part.mask.allowed(slice(None))
+        return Mask.of(seen)
+
+    def stored(self) -> StoredWeights:
+        """All weights at once, as they are written to a file."""
+        rows = [self.weight_rows(head, slice(None)) for head in range(self.n_heads)]
+        return StoredWeights(np.stack(rows), self.mask)
+
+    def take(self, queries: np.ndarray, keys: np.ndarray, masks: dict[Mask, Mask] | None = None) -> StoredWeights:
+        """Keep some queries and some keys, both as increasing positions."""
+        return self.stored().take(queries, keys, masks)
+
+    def weight_rows(self, head: int, queries: slice | np.ndarray) -> np.ndarray:
+        """Weights of some queries over every key: float32 [queries, keys]; 0 outside their group."""
+        return self._rows("weight_rows", head, queries, 0.0)
+
+    def score_rows(self, head: int, queries: slice | np.ndarray) -> np.ndarray:
+        """Scores of some queries against every key: float32 [queries, keys]; ``-inf`` outside their group."""
+        return self._rows("score_rows", head, queries, -np.inf)
+
+    def overview(self, head: int, size: int) -> np.ndarray:
+        """Largest weight of each cell of a coarse grid: float32 [≤ size, ≤ size]."""
+        cell = compute.cell_span(self.n_tokens, size)
+        tops = np.arange(0, self.n_tokens, cell)
+        pooled = [
+            np.maximum.reduceat(self.weight_rows(head, slice(top, top + cell)).max(axis=0), tops) for top in tops
+        ]
+        return np.stack(pooled)
+
+    def _rows(self, rows_of: str, head: int, queries: slice | np.ndarray, outside: float) -> np.ndarray:
+        wanted = np.arange(self.n_tokens)[queries]
+        rows = np.full((len(wanted), self.n_tokens), outside, np.float32)
+        group, slot = self._homes
+        for number in np.unique(group[wanted]):
+            mine = np.flatnonzero(group[wanted] == number)
+            inner = getattr(self.parts[number], rows_of)(head, slot[wanted[mine]])
+            rows[np.ix_(mine, self.places[number])] = inner
+        return rows
+
+    @cached_property
+    def _homes(self) -> tuple[np.ndarray, np.ndarray]:
+        """For each position, its group and its place in that group."""
+        group, slot = np.zeros(self.n_tokens, np.int64), np.zeros(self.n_tokens, np.int64)
+        for number, place in enumerate(self.places):
+            group[place], slot[place] = number, np.arange(len(place))
+        return group, slot
