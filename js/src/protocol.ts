@@ -3,11 +3,18 @@ export const VERSION = 1;
 export type Head = readonly [layer: number, head: number];
 export type Span = readonly [from: number, to: number];
 
+/** Where a patch lies in its grid; the grid covers the whole image. */
+export type Patch = readonly [row: number, column: number, rows: number, columns: number];
+
 export interface TokensInfo {
   text: string[];
   special: number[];
   words: number[];
   segments: number[] | null;
+  /** One entry per token, of tokens that are patches of an image. */
+  patches?: (Patch | null)[];
+  /** One span in seconds per token, of tokens that stand for sound. */
+  times?: (readonly [from: number, to: number] | null)[];
 }
 
 export interface Notes {
@@ -115,9 +122,26 @@ function need(fine: boolean, what: string): asserts fine {
   if (!fine) throw new ProtocolError(`The capture's description is not readable: ${what}`);
 }
 
+const isPatch = (value: unknown): value is Patch =>
+  isCounts(value) &&
+  value.length === 4 &&
+  (value[0] as number) < (value[2] as number) &&
+  (value[1] as number) < (value[3] as number);
+
+const isSeconds = (value: unknown): value is readonly [number, number] =>
+  Array.isArray(value) && value.length === 2 && value.every(Number.isFinite);
+
+/** Guards a list with one entry per token, null where a token has none. */
+function isPerTokenOf<T>(isEntry: (value: unknown) => value is T) {
+  return (value: unknown, tokens: number): value is (T | null)[] =>
+    Array.isArray(value) &&
+    value.length === tokens &&
+    value.every((entry) => entry === null || isEntry(entry));
+}
+
 function readTokens(value: unknown, where: string): TokensInfo {
   need(isObject(value), `${where} is missing`);
-  const { text, special, words, segments } = value;
+  const { text, special, words, segments, patches, times } = value;
   need(isTexts(text), `${where}.text must be a list of texts`);
   const inside = (positions: unknown) => isCounts(positions) && positions.every((at) => at < text.length);
   const perToken = (numbers: unknown): numbers is number[] =>
@@ -127,6 +151,8 @@ function readTokens(value: unknown, where: string): TokensInfo {
     special: inside(special) ? (special as number[]) : [],
     words: perToken(words) ? words : text.map((_, index) => index),
     segments: perToken(segments) ? segments : null,
+    ...(isPerTokenOf(isPatch)(patches, text.length) && { patches }),
+    ...(isPerTokenOf(isSeconds)(times, text.length) && { times }),
   };
 }
 

@@ -26,6 +26,16 @@ describe("readCapture", () => {
     expect(kind?.queries).toEqual({ text: ["a", "b"], special: [], words: [0, 1], segments: null });
     expect(kind?.notes.row_sums).toBeNull();
   });
+
+  it("reads patches and times of tokens, and leaves out what does not fit", () => {
+    const tokens = { text: ["[CLS]", "patch 0,1"], special: [0], words: [-1, 0], segments: null };
+    const read = (extra: object) =>
+      readCapture({ ...captureInfo(), kinds: [{ ...kindInfo(), queries: { ...tokens, ...extra } }] }).kinds[0]
+        ?.queries;
+    const media = { patches: [null, [0, 1, 2, 3]], times: [null, [0.4, 0.42]] };
+    expect(read(media)).toEqual({ ...tokens, ...media });
+    expect(read({ patches: [null, [2, 1, 2, 3]], times: [[0, 1]] })).toEqual(tokens);
+  });
 });
 
 it("requests are told from anything else", () => {

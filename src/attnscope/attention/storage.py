@@ -225,6 +225,11 @@ def _rebuild_tokens(entry: dict[str, Any]) -> Tokens:
         if values is not None and np.array(values).dtype.kind not in "iub" and values:
             raise InputError(f"{name} of the tokens are not whole numbers")
         fields[name] = None if values is None else np.array(values, dtype)
+    if entry.get("patches") is not None:
+        fields["patches"] = np.array(entry["patches"], np.int32).reshape(-1, 4)
+    if entry.get("times") is not None:
+        spans = [(np.nan, np.nan) if span is None else span for span in entry["times"]]
+        fields["times"] = np.array(spans, np.float32).reshape(-1, 2)
     return Tokens(tuple(_text(token) for token in entry["text"]), **fields)
 
 

@@ -33,6 +33,15 @@ class Tokens:
         int64 [tokens] or None: the tokenizer's numbers.
     offsets
         int32 [tokens, 2] or None: first and past-the-last character in the text the token was read from.
+    patches
+        int32 [tokens, 4] or None: row and column of the token's image patch, and rows and columns of the grid it lies
+        in, so the patch covers ``[row / rows, (row + 1) / rows)`` of the image's height, and likewise of its width.
+        -1 throughout for tokens that are no patch. Several images or frames follow each other; each starts again at
+        row 0, column 0.
+    times
+        float32 [tokens, 2] or None: first second of the sound the token stands for, and the second it ends; NaN for
+        tokens that stand for none. The spans are the model's steps, side by side; its convolutions also read a little
+        of what lies around.
     """
 
     text: tuple[str, ...]
@@ -41,13 +50,19 @@ class Tokens:
     segments: np.ndarray | None = None
     ids: np.ndarray | None = None
     offsets: np.ndarray | None = None
+    patches: np.ndarray | None = None
+    times: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         n = len(self.text)
-        for name in ("special", "words", "segments", "ids", "offsets"):
-            values = getattr(self, name)
-            if values is not None and np.shape(values) != ((n, 2) if name == "offsets" else (n,)):
-                raise InputError(f"There are {n} tokens but {len(values)} entries in {name}; give one per token.")
+        columns: dict[str, tuple[int, ...]] = {"offsets": (2,), "patches": (4,), "times": (2,)}
+        for name in ("special", "words", "segments", "ids", "offsets", "patches", "times"):
+            values, shape = getattr(self, name), (n, *columns.get(name, ()))
+            if values is not None and np.shape(values) != shape:
+                raise InputError(
+                    f"There are {n} tokens but {len(values)} entries in {name}, of shape {np.shape(values)}; give one "
+                    f"per token: {shape}."
+                )
 
     @classmethod
     def of(cls, tokens: Iterable[str] | Tokens) -> Tokens:
@@ -99,6 +114,8 @@ class Tokens:
             None if self.segments is None else self.segments[positions],
             None if self.ids is None else self.ids[positions],
             None if self.offsets is None else self.offsets[positions],
+            None if self.patches is None else self.patches[positions],
+            None if self.times is None else self.times[positions],
         )
 
     def word_text(self, word: int) -> str:

@@ -55,12 +55,17 @@ def _label(attention: Attention) -> str:
 
 
 def _tokens(tokens: Tokens) -> TokensInfo:
-    return {
+    info: TokensInfo = {
         "text": list(tokens.text),
         "special": np.flatnonzero(tokens.special).tolist(),
         "words": tokens.words.tolist(),
         "segments": None if tokens.segments is None else tokens.segments.tolist(),
     }
+    if tokens.patches is not None:
+        info["patches"] = [None if row < 0 else [row, *rest] for row, *rest in tokens.patches.tolist()]
+    if tokens.times is not None:
+        info["times"] = [None if np.isnan(span).any() else span for span in tokens.times.round(4).tolist()]
+    return info
 
 
 def _notes(attention: Attention, error: float) -> Notes:

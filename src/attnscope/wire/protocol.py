@@ -17,6 +17,8 @@ class TokensInfo(TypedDict):
     special: list[int]
     words: list[int]
     segments: list[int] | None
+    patches: NotRequired[list[list[int] | None]]
+    times: NotRequired[list[list[float] | None]]
 
 
 class Notes(TypedDict):

@@ -376,3 +376,30 @@ def test_given_weights_come_back(tmp_path):
     after = load(tmp_path / "c")
     assert_same(before, after)
     assert after["self"].is_causal
+
+
+def test_patches_and_times_come_back(tmp_path):
+    patches = np.array([[-1] * 4, *([0, i, 1, N - 1] for i in range(N - 1))], np.int32)
+    times = np.array([[np.nan, np.nan], *([i / 50, (i + 1) / 50] for i in range(M - 1))], np.float32)
+    plain = tokens(N), tokens(M)
+    rows = Tokens(plain[0].text, plain[0].special, plain[0].words, patches=patches)
+    columns = Tokens(plain[1].text, plain[1].special, plain[1].words, times=times)
+    layer = StoredWeights(np.full((2, N, M), 1 / M, np.float32), Mask.full(N, M))
+    capture_of({0: layer}, rows, columns, "cross").save(tmp_path / "media")
+
+    queries, keys = load(tmp_path / "media").tokens_of()
+
+    np.testing.assert_array_equal(queries.patches, patches)
+    np.testing.assert_array_equal(keys.times, times)
+    assert queries.patches.dtype == np.int32
+    assert keys.times.dtype == np.float32
+    assert queries.times is None
+    assert keys.patches is None
+
+
+def test_tokens_without_media_are_written_as_before(tmp_path):
+    capture_of({0: StoredWeights(np.full((2, N, N), 1 / N, np.float32), Mask.full(N, N))}).save(tmp_path / "plain")
+    size = struct.unpack("<Q", (tmp_path / "plain").read_bytes()[:8])[0]
+    header = json.loads((tmp_path / "plain").read_bytes()[8 : 8 + size])
+    written = json.loads(header["__metadata__"]["attnscope"])["kinds"][0]["queries"]
+    assert set(written) == {"text", "special", "words", "segments", "ids", "offsets"}

@@ -157,3 +157,21 @@ class TestWords:
         assert WORDPIECES.word_text(3) == "playings"
         assert BYTES.word_text(3) == "unbelievably"
         assert BYTES.word_text(1) == "cat"
+
+
+class TestMedia:
+    GRID = np.array([[-1] * 4, [0, 0, 1, 2], [0, 1, 1, 2]], np.int32)
+
+    def tokens(self, **fields):
+        return Tokens(("[CLS]", "patch 0,0", "patch 0,1"), np.array([1, 0, 0], bool), np.array([-1, 0, 1]), **fields)
+
+    def test_patches_and_times_go_with_their_tokens(self):
+        times = np.array([[np.nan, np.nan], [0, 0.5], [0.5, 1]], np.float32)
+        taken = self.tokens(patches=self.GRID, times=times).take(np.array([0, 2]))
+        np.testing.assert_array_equal(taken.patches, self.GRID[[0, 2]])
+        np.testing.assert_array_equal(taken.times, times[[0, 2]])
+
+    @pytest.mark.parametrize("field", ["patches", "times"])
+    def test_a_wrong_shape_is_refused(self, field):
+        with pytest.raises(InputError, match=field):
+            self.tokens(**{field: np.zeros((3, 3))})
