@@ -60,8 +60,8 @@ class Tokens:
             values, shape = getattr(self, name), (n, *columns.get(name, ()))
             if values is not None and np.shape(values) != shape:
                 raise InputError(
-                    f"There are {n} tokens but {len(values)} entries in {name}, of shape {np.shape(values)}; give one "
-                    f"per token: {shape}."
+                    f"There are {n} tokens but {len(values)} entries in {name}; give one per token, of shape {shape}; "
+                    f"got {np.shape(values)}."
                 )
 
     @classmethod

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from attnscope.attention.mask import Mask
     from attnscope.recording.collect import Recorded
     from attnscope.recording.kinds import Place
+    from attnscope.recording.patches import Media
 
 
 class Naming:
@@ -37,6 +38,8 @@ class Naming:
         Tokens given by the user: of the text, or of decoder and encoder of an encoder–decoder.
     encoder_decoder
         Whether the model is one.
+    media
+        Names patches of images and spans of sound.
     """
 
     def __init__(
@@ -48,7 +51,9 @@ class Naming:
         key_tokens: Tokens | None,
         *,
         encoder_decoder: bool,
+        media: Media | None = None,
     ) -> None:
+        self._media = media
         self._inputs, self._item, self._tokenizer = inputs, item, tokenizer
         self._encoder_decoder = encoder_decoder
         self._given = (key_tokens, tokens) if encoder_decoder else (tokens, tokens)
@@ -76,10 +81,13 @@ class Naming:
         given = self._given[decoder]
         if given is not None and part in ("", "decoder"):
             return given
-        ids = self._inputs.get("decoder_input_ids" if decoder else "input_ids")
+        ids: Any = self._inputs.get("decoder_input_ids" if decoder else "input_ids")
         if part in ("", "decoder") and isinstance(ids, torch.Tensor) and ids.ndim == 2 and ids.shape[-1] == n:
-            return tokens_of_ids(ids[self._item].tolist(), self._tokenizer)
-        return positions(n)
+            numbers: np.ndarray = ids[self._item].cpu().numpy()
+            tokens = tokens_of_ids(numbers.tolist(), self._tokenizer)
+            return tokens if self._media is None or decoder else self._media.among_text(tokens, numbers)
+        named = None if self._media is None or decoder else self._media.side(part, n)
+        return positions(n) if named is None else named
 
 
 def positions(n: int) -> Tokens:
@@ -92,11 +100,15 @@ def make_capture(
     recorded: Sequence[Recorded], item: int, naming: Naming, name: str, *, encoder_decoder: bool
 ) -> Capture:
     """Make the capture of one input of the batch."""
-    kinds = kind_names([layer.place for layer in recorded], encoder_decoder=encoder_decoder)
+    numbers: dict[Place, list[int]] = {}
+    for layer in recorded:
+        numbers.setdefault(layer.place, []).append(layer.number)
+    kinds = kind_names(numbers, encoder_decoder=encoder_decoder)
     masks: dict[tuple[Mask, bool], Mask] = {}
     found: dict[str, Attention] = {}
-    for place, kind in kinds.items():
-        mine = sorted((layer for layer in recorded if layer.place == place), key=lambda layer: layer.number)
+    for kind in dict.fromkeys(kinds.values()):
+        mine = sorted((layer for layer in recorded if kinds[layer.place] == kind), key=lambda layer: layer.number)
+        place = mine[0].place
         for size, same in _by_size(mine, item).items():
             label = kind if kind not in found else f"{kind} {size[0]}×{size[1]}"
             found[label] = _attention(label, place, same, item, naming, masks)
@@ -139,3 +151,16 @@ def _attention(
         {layer.number: layer.check for layer in recorded},
         {layer.number: layer.path for layer in recorded},
     )
+
+
+def token_counts(inputs: Mapping[str, Any]) -> dict[str, int]:
+    """Tokens of the text a model was called with, and of its decoder's text."""
+    counts = {}
+    for part, names in (
+        ("", ("input_ids", "inputs_embeds")),
+        ("decoder", ("decoder_input_ids", "decoder_inputs_embeds")),
+    ):
+        given = next((inputs[name] for name in names if isinstance(inputs.get(name), torch.Tensor)), None)
+        if given is not None and given.ndim > 1:
+            counts[part] = int(given.shape[1])
+    return counts
