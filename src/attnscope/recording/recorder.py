@@ -18,6 +18,7 @@ from attnscope.recording.assemble import Naming, make_capture
 from attnscope.recording.collect import Collector
 from attnscope.recording.functions import FunctionWatch
 from attnscope.recording.interface import is_watching, watching
+from attnscope.recording.patches import Media
 from attnscope.recording.running import Running
 
 if TYPE_CHECKING:
@@ -141,6 +142,7 @@ class Recording:
             None if tokens is None else Tokens.of(tokens),
             None if key_tokens is None else Tokens.of(key_tokens),
             encoder_decoder=pair,
+            media=Media(self._model, self._inputs, tokenizer),
         )
         name = models.display_name(self._model)
         return make_capture(self._collector.recorded, item, naming, name, encoder_decoder=pair)
