@@ -369,5 +369,5 @@ def test_two_passes_in_one_block_are_refused():
     with record(model) as recording:
         model(**tokenizer(TEXT, return_tensors="pt"))
         model(**tokenizer(OTHER, return_tensors="pt"))
-    with pytest.raises(InputError, match=r"2 forward passes.*generate first, then record one pass"):
+    with pytest.raises(InputError, match=r"2 forward passes.*Open a block for each.*model.generate"):
         recording.capture(tokenizer=tokenizer)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from attnscope.errors import InputError, InputTypeError
 from attnscope.recording import models
-from attnscope.recording.encode import encode, given_inputs, text_tokenizer
+from attnscope.recording.encode import MAIN_INPUTS, encode, given_inputs, text_tokenizer
+from attnscope.recording.forward import run_once
 from attnscope.recording.recorder import record
+from attnscope.recording.targets import decoder_inputs, has_decoder_input, write
 
 if TYPE_CHECKING:
     from attnscope.attention.capture import Capture
+    from attnscope.recording.recorder import Recording
 
 BATCH = 8
 """Texts that run through the model at once."""
@@ -26,7 +26,7 @@ def capture(
     text: str | Sequence[str] | Mapping[str, Any],
     text_pair: str | Sequence[str] | None = None,
     *,
-    target: str | None = None,
+    target: str | Sequence[str] | None = None,
     layers: Iterable[int] | None = None,
     values: bool = False,
     progress: bool | None = None,
@@ -43,11 +43,13 @@ def capture(
     tokenizer
         Its tokenizer or processor; may be None when ``text`` is already encoded.
     text
-        A text; several texts, for one capture of each; or encoded inputs, a mapping of tensors with ``input_ids``.
+        A text; several texts, for one capture of each; or encoded inputs, a mapping of tensors with ``input_ids``,
+        ``pixel_values``, ``input_features`` …
     text_pair
         The second text of a sentence pair, or one per text.
     target
-        Decoder text of an encoder–decoder model.
+        Decoder text of an encoder–decoder model, or one per text; None lets the model write it, greedily and otherwise
+        as its generation config says.
     layers
         Numbers of the layers to record; None for all.
     values
@@ -71,25 +73,31 @@ def capture(
         When the model cannot be captured, with the reason and the remedy.
     """
     models.require_recordable(model)
-    if target is not None:
+    if target is not None and not models.is_encoder_decoder(model):
         raise InputError(
             f"target is the decoder's text of an encoder–decoder, and {type(model).__name__} is none. Leave it out."
         )
     tokenizer = text_tokenizer(tokenizer)
+    if target is not None and tokenizer is None:
+        raise InputTypeError("A target text needs a tokenizer: capture(model, tokenizer, text, target=…).")
     chosen = list(layers) if isinstance(layers, Iterable) and not isinstance(layers, str) else layers
     if isinstance(text, Mapping):
         if text_pair is not None:
             raise InputError("text is already encoded, so text_pair cannot be joined to it. Encode both together.")
-        found = _run_inputs(model, tokenizer, given_inputs(text), chosen, values)
+        inputs = given_inputs(text)
+        size = next(len(inputs[name]) for name in MAIN_INPUTS if inputs.get(name) is not None)
+        found = _run_inputs(model, tokenizer, inputs, _targets(target, size), chosen, values)
         return found if len(found) > 1 else found[0]
     texts, pairs = _texts(text, text_pair)
     if tokenizer is None:
         raise InputTypeError(
             "A text needs a tokenizer: capture(model, tokenizer, text). Only encoded inputs go without."
         )
+    targets = _targets(target, len(texts))
     found = []
-    for some, their_pairs in _progress(_batches(tokenizer, texts, pairs), len(texts), progress):
-        found += _run_texts(model, tokenizer, some, their_pairs, chosen, values)
+    for part in _progress(_batches(tokenizer, len(texts)), len(texts), progress):
+        some, their_pairs, their_targets = (None if given is None else given[part] for given in (texts, pairs, targets))
+        found += _run_texts(model, tokenizer, some or [], their_pairs, their_targets, chosen, values)
     return found[0] if isinstance(text, str) else found
 
 
@@ -98,34 +106,48 @@ def _run_texts(
     tokenizer: Any,
     texts: list[str],
     pairs: list[str] | None,
+    targets: list[str] | None,
     layers: Iterable[int] | None,
     values: bool,
 ) -> list[Capture]:
     encoded = encode(tokenizer, texts, pairs)
     models.require_known(model, encoded.inputs["input_ids"])
-    with record(model, layers=layers, values=values) as recording:
-        _forward(model, encoded.inputs)
-    return recording.captures(encoded.tokens)
+    recording = _run(model, tokenizer, encoded.inputs, targets, layers, values)
+    if models.is_encoder_decoder(model):
+        return recording.captures(tokenizer=tokenizer, key_tokens=encoded.tokens)
+    return recording.captures(encoded.tokens, tokenizer=tokenizer)
 
 
 def _run_inputs(
-    model: Any, tokenizer: Any, inputs: dict[str, Any], layers: Iterable[int] | None, values: bool
+    model: Any,
+    tokenizer: Any,
+    inputs: dict[str, Any],
+    targets: list[str] | None,
+    layers: Iterable[int] | None,
+    values: bool,
 ) -> list[Capture]:
-    models.require_known(model, inputs["input_ids"])
+    if inputs.get("input_ids") is not None:
+        models.require_known(model, inputs["input_ids"])
+    return _run(model, tokenizer, inputs, targets, layers, values).captures(tokenizer=tokenizer)
+
+
+def _run(
+    model: Any,
+    tokenizer: Any,
+    inputs: Mapping[str, Any],
+    targets: list[str] | None,
+    layers: Iterable[int] | None,
+    values: bool,
+) -> Recording:
+    """Record one pass, over what the decoder is to read, or over what it writes."""
     with record(model, layers=layers, values=values) as recording:
-        _forward(model, inputs)
-    return recording.captures(tokenizer=tokenizer)
-
-
-def _forward(model: Any, inputs: Mapping[str, Any]) -> None:
-    """Run the model once, without gradients, a cache, or logits nobody reads."""
-    accepted = inspect.signature(models.unwrapped(model).forward).parameters
-    wanted = {name: value for name, value in inputs.items() if name in accepted}
-    extra = {name: value for name, value in (("use_cache", False), ("logits_to_keep", 1)) if name in accepted}
-    device = model.device
-    moved = {name: value.to(device) if isinstance(value, torch.Tensor) else value for name, value in wanted.items()}
-    with torch.no_grad():
-        model(**{**extra, **moved})
+        if targets is not None:
+            run_once(model, {**inputs, **decoder_inputs(model, tokenizer, targets)})
+        elif models.is_encoder_decoder(model) and not has_decoder_input(inputs):
+            write(model, inputs)
+        else:
+            run_once(model, inputs)
+    return recording
 
 
 def _texts(text: str | Sequence[str], text_pair: str | Sequence[str] | None) -> tuple[list[str], list[str] | None]:
@@ -143,25 +165,39 @@ def _texts(text: str | Sequence[str], text_pair: str | Sequence[str] | None) -> 
     return texts, pairs
 
 
-def _listed(text: Any) -> list[str]:
+def _listed(text: Any, name: str = "text") -> list[str]:
     """One or several texts as a list."""
     several = [text] if isinstance(text, str) or not isinstance(text, Iterable) else list(text)
     wrong = [t for t in several if not isinstance(t, str)]
     if wrong:
         raise InputTypeError(
-            f"A text is a string, several texts are a list of strings, got {type(wrong[0]).__name__} {wrong[0]!r}. "
+            f"A {name} is a string, several are a list of strings, got {type(wrong[0]).__name__} {wrong[0]!r}. "
             "For token ids, pass a mapping: {'input_ids': tensor}."
         )
     return several
 
 
-def _batches(tokenizer: Any, texts: list[str], pairs: list[str] | None) -> list[tuple[list[str], list[str] | None]]:
+def _targets(target: str | Sequence[str] | None, count: int) -> list[str] | None:
+    """Check target texts, and give one per text."""
+    if target is None:
+        return None
+    targets = [target] * count if isinstance(target, str) else _listed(target, "target")
+    if len(targets) != count:
+        raise InputError(f"Give one target per text, or one for all: got {count} texts and {len(targets)} targets.")
+    empty = next((i for i, text in enumerate(targets) if not text.strip()), None)
+    if empty is not None:
+        which = "The target is" if isinstance(target, str) else f"Entry {empty} of target is"
+        raise InputError(f"{which} empty. Give a text with at least one word, or None to let the model write it.")
+    return targets
+
+
+def _batches(tokenizer: Any, count: int) -> list[slice]:
     """Group texts to run together; one at a time where the tokenizer cannot pad."""
     size = BATCH if getattr(tokenizer, "pad_token_id", None) is not None else 1
-    return [(texts[i : i + size], None if pairs is None else pairs[i : i + size]) for i in range(0, len(texts), size)]
+    return [slice(i, i + size) for i in range(0, count, size)]
 
 
-def _progress(batches: list[Any], n_texts: int, shown: bool | None) -> Iterable[Any]:
+def _progress(batches: list[slice], n_texts: int, shown: bool | None) -> Iterable[slice]:
     if not shown:
         return batches
     from tqdm.auto import tqdm

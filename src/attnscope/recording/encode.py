@@ -16,6 +16,12 @@ from attnscope.errors import InputError, InputTypeError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+MAIN_INPUTS = {
+    "input_ids": 2, "inputs_embeds": 3, "pixel_values": 4, "pixel_values_videos": 5, "input_features": 3,
+    "input_values": 2, "audio_values": 3,
+}  # fmt: skip
+"""What models read, and its axes with the batch's."""
+
 
 @dataclass(frozen=True, eq=False)
 class Encoded:
@@ -92,27 +98,37 @@ def text_tokenizer(tokenizer: Any) -> Any:
     if tokenizer is None:
         return None
     tokenizer = getattr(tokenizer, "tokenizer", tokenizer)
-    if not callable(tokenizer) or not hasattr(tokenizer, "convert_ids_to_tokens"):
-        raise InputTypeError(
-            f"Expected a transformers tokenizer or processor, got {type(tokenizer).__name__}. "
-            "Load it with AutoTokenizer.from_pretrained(...), as you loaded the model."
-        )
-    return tokenizer
+    if callable(tokenizer) and hasattr(tokenizer, "convert_ids_to_tokens"):
+        return tokenizer
+    if callable(tokenizer) and set(getattr(tokenizer, "model_input_names", ())) & set(MAIN_INPUTS):
+        return None  # of images or sound alone
+    raise InputTypeError(
+        f"Expected a transformers tokenizer or processor, got {type(tokenizer).__name__}. "
+        "Load it with AutoTokenizer.from_pretrained(...), as you loaded the model."
+    )
 
 
 def given_inputs(inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """Check inputs that were encoded beforehand, and give a single one its batch axis."""
-    ids = inputs.get("input_ids")
-    if not isinstance(ids, torch.Tensor) or ids.ndim not in (1, 2):
+    """Check inputs that were encoded beforehand, and give a single one its batch axis.
+
+    Raises
+    ------
+    InputError
+        When none of them is what a model reads, or it has the wrong shape.
+    """
+    name = next((name for name in MAIN_INPUTS if inputs.get(name) is not None), "input_ids")
+    main, axes = inputs.get(name), MAIN_INPUTS[name]
+    if not isinstance(main, torch.Tensor) or not axes - 1 <= main.ndim or (name == "input_ids" and main.ndim > axes):
+        others = ", ".join(repr(other) for other in MAIN_INPUTS if other != "input_ids")
         raise InputError(
-            f"Encoded inputs need 'input_ids' as a tensor [tokens] or [batch, tokens], got {_shape_text(ids)}. "
-            'Encode with tokenizer(text, return_tensors="pt").'
+            f"Encoded inputs need 'input_ids' as a tensor [tokens] or [batch, tokens], or one of {others}; got {name} "
+            f'of {_shape_text(main)}. Encode with tokenizer(text, return_tensors="pt").'
         )
-    if ids.numel() == 0:
-        raise InputError("The encoded input is empty: 'input_ids' holds no token.")
+    if main.numel() == 0:
+        raise InputError(f"The encoded input is empty: '{name}' holds no token.")
     return {
-        name: value[None] if ids.ndim == 1 and isinstance(value, torch.Tensor) else value
-        for name, value in inputs.items()
+        key: value[None] if main.ndim == axes - 1 and isinstance(value, torch.Tensor) else value
+        for key, value in inputs.items()
     }
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import warnings
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from attnscope.errors import InputError, ModelError, NoAttentionError, NotFoundError, UnverifiedError
+from attnscope.errors import AttnscopeWarning, InputError, ModelError, NoAttentionError, NotFoundError, UnverifiedError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -13,27 +15,91 @@ if TYPE_CHECKING:
     from attnscope.recording.collect import Collector, Recorded
 
 
-def require_one_pass(passes: int, name: str) -> None:
-    """Refuse a recording of no pass or of several."""
-    if passes > 1:
+@dataclass
+class Counts:
+    """What ran inside the block.
+
+    Parameters
+    ----------
+    live
+        Whether the passes of generate() are recorded one by one.
+    passes, ended
+        Recorded passes that began, and that ended without an error.
+    plain
+        Those of them that the block itself ran, outside generate().
+    generations, generated
+        Calls of generate() that began, and that gave something back.
+    """
+
+    live: bool
+    passes: int = 0
+    ended: int = 0
+    plain: int = 0
+    generations: int = 0
+    generated: int = 0
+
+    def began(self, *, by_itself: bool) -> None:
+        """Count a pass that begins: by itself, or as a part of generating."""
+        self.passes += 1
+        self.plain += by_itself
+
+    @property
+    def is_one_generation(self) -> bool:
+        """Whether nothing ran but one whole call of generate()."""
+        return self.generations == self.generated == 1 and self.plain == 0
+
+
+def require_one_pass(counts: Counts, name: str, restarts: int) -> None:
+    """Refuse a recording of no pass, of several, or of one that did not come to its end."""
+    passes = counts.passes if not counts.live else restarts + min(counts.plain, 1)
+    if counts.generations > 1 or (counts.generations and counts.plain):
+        others = f" and {counts.plain} forward passes" if counts.plain else ""
         raise InputError(
-            f"{passes} forward passes ran inside the block, and a capture is of one. For generated text, generate "
-            "first, then record one pass over the whole sequence: model(output_ids)."
+            f"{counts.generations} calls of generate(){others} ran inside the block, and a capture is of one text. "
+            "Open a block for each."
         )
-    if passes == 0:
+    if counts.generations > counts.generated:
+        raise InputError("generate() did not come to its end, so there is no whole text to show. Run it again.")
+    if not counts.generations and passes > 1:
+        raise InputError(
+            f"{passes} forward passes ran inside the block, and a capture is of one. Open a block for each. For "
+            "generated text, call model.generate(**inputs) in the block; round a loop of your own that goes on with "
+            "past_key_values, use record(model, live=True)."
+        )
+    if counts.generated and not counts.passes:
+        raise InputError("The block ended with an error after generate(), before its text was captured. Run it again.")
+    if counts.passes == 0:
         raise NoAttentionError(
-            f"No attention was recorded: {name} did not run. Call model(**inputs) inside the with block, in the same "
-            "thread."
+            f"No attention was recorded: {name} did not run. Call model(**inputs) or model.generate(**inputs) inside "
+            "the with block, in the same thread."
+        )
+    if counts.passes > counts.ended:
+        raise InputError("The forward pass inside the block raised an error, so it was not recorded whole. Run it again.")
+
+
+def require_one_beam(beams: int | None) -> None:
+    """Refuse beams in a live recording."""
+    if beams is not None and beams > 1:
+        raise InputError(
+            f"Live steps cannot follow {beams} beams, which change places on the way. Record without live=True: then "
+            "one pass over the winning text is captured. Or generate with num_beams=1."
         )
 
 
 def require_attention(collector: Collector, wanted: set[int] | None, unseen: Sequence[str], name: str) -> None:
     """Refuse a pass that showed no attention, not all of it, or not what was asked for."""
     numbers = sorted({number for taken in collector.numbers.values() for number in taken})
-    if not numbers and collector.odd:
+    collector.close()
+    if collector.odd and not collector.recorded and not (wanted and numbers):
         path, why = next(iter(collector.odd.items()))
-        raise ModelError(
-            f"{name} computes attention inside {why} ({path}), which attnscope cannot place among its tokens yet."
+        raise ModelError(f"The attention of {name} cannot be shown: {path} gives {why}.")
+    if collector.odd:
+        paths = list(collector.odd)
+        shown = ", ".join(paths[:3]) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")
+        warnings.warn(
+            f"Left out of the capture of {name}: {shown}, because it gives {collector.odd[paths[0]]}.",
+            AttnscopeWarning,
+            stacklevel=4,
         )
     if not numbers:
         seen = f" The modules {', '.join(unseen[:3])} ran, but not with a softmax over all keys." if unseen else ""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 _watcher: ContextVar[Watcher | None] = ContextVar("attnscope_watcher", default=None)
-_inside: ContextVar[bool] = ContextVar("attnscope_inside_interface", default=False)
+_inside: ContextVar[list[torch.Tensor] | None] = ContextVar("attnscope_inside_interface", default=None)
 _lock = threading.Lock()
 _open = 0
 _original: Callable[..., Any] | None = None
@@ -45,6 +45,26 @@ def watching(watcher: Watcher) -> Iterator[None]:
         _uninstall()
 
 
+@contextmanager
+def paused() -> Iterator[None]:
+    """Show the attention calls of this context to nobody for a while."""
+    token = _watcher.set(None)
+    try:
+        yield
+    finally:
+        _watcher.reset(token)
+
+
+@contextmanager
+def unwatched() -> Iterator[None]:
+    """Show no call of this context to anyone, as when a module is run again while a recording is open."""
+    token = _watcher.set(None)
+    try:
+        yield
+    finally:
+        _watcher.reset(token)
+
+
 def is_watching(watcher: Watcher) -> bool:
     """Whether attention calls of this context are shown to ``watcher``."""
     return _watcher.get() == watcher
@@ -52,7 +72,14 @@ def is_watching(watcher: Watcher) -> bool:
 
 def inside_interface() -> bool:
     """Whether the code running now is an attention function the interface gave out."""
-    return _inside.get()
+    return _inside.get() is not None
+
+
+def note_softmax(weights: torch.Tensor) -> None:
+    """Keep a softmax of the attention function that is running, for as long as it runs."""
+    seen = _inside.get()
+    if seen is not None:
+        seen[:] = [weights]
 
 
 def _install() -> None:
@@ -98,7 +125,8 @@ def _watched(get_interface: Callable[..., Any]) -> Callable[..., Any]:
             *args: Any,
             **options: Any,
         ) -> Any:
-            token = _inside.set(True)
+            seen: list[torch.Tensor] = []
+            token = _inside.set(seen)
             try:
                 result = function(module, query, key, value, attention_mask, *args, **options)
                 watcher(
@@ -113,6 +141,7 @@ def _watched(get_interface: Callable[..., Any]) -> Callable[..., Any]:
                         attention_mask,
                         result[0].detach(),
                         options,
+                        weights=tuple(part.detach() for part in (*result[1:2], *seen) if isinstance(part, torch.Tensor)),
                     )
                 )
             finally:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -16,10 +16,13 @@ from attnscope.errors import InputError, InputTypeError
 from attnscope.recording import finish, models
 from attnscope.recording.assemble import Naming, make_capture
 from attnscope.recording.collect import Collector
+from attnscope.recording.forward import run_once
 from attnscope.recording.functions import FunctionWatch
-from attnscope.recording.interface import is_watching, watching
+from attnscope.recording.generation import Generated, final_inputs, watching_generate
+from attnscope.recording.interface import is_watching, paused, watching
 from attnscope.recording.patches import Media
 from attnscope.recording.running import Running
+from attnscope.recording.steps import Step, Steps
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,28 +31,47 @@ if TYPE_CHECKING:
     from attnscope.attention.capture import Capture
     from attnscope.attention.given import TokenTexts
     from attnscope.recording.calls import AttentionCall, SoftmaxCall
+    from attnscope.recording.collect import Recorded
 
 
 class Recording:
-    """What one forward pass showed; made by :func:`record`."""
+    """What one forward pass showed, or one call of generate(); made by :func:`record`."""
 
-    def __init__(self, model: Any, layers: Iterable[int] | None, values: bool) -> None:
+    def __init__(
+        self,
+        model: Any,
+        layers: Iterable[int] | None,
+        values: bool,
+        live: bool = False,
+        on_step: Callable[[Step], object] | None = None,
+    ) -> None:
         models.require_recordable(model)
+        if on_step is not None and not live:
+            raise InputError("on_step is called at each step of live recording: record(model, live=True, on_step=…).")
         self._model = models.unwrapped(model)
+        self._pair = models.is_encoder_decoder(self._model)
         self._wanted = _layer_numbers(layers)
         self._paths = models.module_paths(model)
         self._running = Running(self._paths, lambda: is_watching(self._on_call))
         self._collector = Collector(self._wanted, values=values)
-        self._passes = 0
+        self._steps = Steps(self._wanted, values=values, encoder_decoder=self._pair) if live else None
+        self._on_step = on_step
+        self._counts = finish.Counts(live=live)
         self._inputs: dict[str, Any] = {}
+        self._recorded: Sequence[Recorded] = self._collector.recorded
+        self._generated: Generated | None = None
+        self._generating: Generated | None = None
         self._open: ExitStack | None = None
 
     def __enter__(self) -> Recording:
         with ExitStack() as stack:
-            hook = self._model.register_forward_pre_hook(self._on_forward, with_kwargs=True)
-            stack.callback(hook.remove)
+            stack.callback(self._model.register_forward_pre_hook(self._on_forward, with_kwargs=True).remove)
+            stack.callback(self._model.register_forward_hook(self._on_forward_end).remove)
+            for part in _decoders(self._model) if self._pair else []:
+                stack.callback(part.register_forward_pre_hook(self._on_decoder, with_kwargs=True).remove)
             stack.enter_context(self._running)
             stack.enter_context(watching(self._on_call))
+            stack.enter_context(watching_generate(self._model, self._around_generate))
             stack.enter_context(FunctionWatch(self._running, self._on_call, self._on_softmax))
             self._open = stack.pop_all()
         return self
@@ -58,8 +80,22 @@ class Recording:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._open is not None
-        self._open.close()
-        self._open = None
+        try:
+            if kind is None and self._generated is not None and self._counts.is_one_generation:
+                inputs = final_inputs(self._model, self._generated)
+                if self._steps is None:
+                    self._generating = self._generated  # the pass is a part of generating
+                    run_once(self._model, inputs)
+                else:
+                    self._inputs = self._steps.finished_inputs(inputs)
+            elif self._steps is not None:
+                self._inputs = self._steps.inputs(self._inputs)
+            if self._steps is not None:
+                self._recorded = self._steps.recorded()
+            self._collector.close()
+        finally:
+            self._open.close()
+            self._open = None
 
     def capture(
         self, tokens: TokenTexts | None = None, *, tokenizer: Any = None, key_tokens: TokenTexts | None = None
@@ -87,7 +123,13 @@ class Recording:
             raise InputError(f"The pass was over {batch} inputs; use .captures() for one capture of each.")
         return self._make(0, tokens, tokenizer, key_tokens)
 
-    def captures(self, tokens: Sequence[TokenTexts] | None = None, *, tokenizer: Any = None) -> list[Capture]:
+    def captures(
+        self,
+        tokens: Sequence[TokenTexts] | None = None,
+        *,
+        tokenizer: Any = None,
+        key_tokens: Sequence[TokenTexts] | None = None,
+    ) -> list[Capture]:
         """Make one capture of each input of a batch, padding cut away.
 
         Parameters
@@ -96,67 +138,166 @@ class Recording:
             One list of strings per input, as long as the padded input; None reads them from the input ids.
         tokenizer
             Names the input ids.
+        key_tokens
+            One list of strings per input for the keys, where those are other tokens.
         """
         batch = self._finished()
-        if tokens is not None and len(tokens) != batch:
-            raise InputError(f"The pass was over {batch} inputs, but tokens of {len(tokens)} were given.")
-        return [self._make(item, None if tokens is None else tokens[item], tokenizer, None) for item in range(batch)]
+        for given in (tokens, key_tokens):
+            if given is not None and len(given) != batch:
+                raise InputError(f"The pass was over {batch} inputs, but tokens of {len(given)} were given.")
+        return [
+            self._make(
+                item,
+                None if tokens is None else tokens[item],
+                tokenizer,
+                None if key_tokens is None else key_tokens[item],
+            )
+            for item in range(batch)
+        ]
+
+    def _around_generate(self, run: Callable[[], Any], arguments: dict[str, Any]) -> Any:
+        """Run generate(): its passes are steps of a live recording; else one over all it wrote follows at the end."""
+        if self._generating is not None or not is_watching(self._on_call):
+            with paused():  # the model drafts for itself, or the call is another recording's
+                return run()
+        self._generating = call = Generated(arguments, None, {})
+        self._counts.generations += 1
+        try:
+            if self._steps is None:
+                with paused():
+                    output = run()
+            else:
+                finish.require_one_beam(call.option(self._model, "num_beams"))
+                output = run()
+        finally:
+            self._generating = None
+        self._generated = replace(call, output=output)
+        self._counts.generated += 1
+        return output
 
     def _on_forward(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if not is_watching(self._on_call):
+        watched = is_watching(self._on_call)
+        unseen = self._generating is not None and not self._generating.first
+        if not watched and not unseen:
             return  # a pass of another thread, or of a recording inside this one
-        self._passes += 1
         bound = inspect.signature(module.forward).bind_partial(*args, **kwargs).arguments
-        self._inputs = {**bound, **bound.get("kwargs", {})}
-        if self._passes == 1:
-            self._collector.batch = _batch_size(self._inputs)
+        inputs = {**bound, **bound.get("kwargs", {})}
+        if self._generating is not None and unseen:
+            self._generating.first.update(inputs)
+        if not watched:
+            return
+        self._inputs = inputs
+        self._counts.began(by_itself=self._generating is None)
+        if self._steps is not None:
+            self._steps.begin(inputs, _batch_size(inputs))
+        elif self._counts.passes == 1:
+            self._collector.batch = _batch_size(inputs)
+
+    def _on_forward_end(self, *_: Any) -> None:
+        if not is_watching(self._on_call):
+            return
+        self._counts.ended += 1
+        if self._steps is None:
+            return
+        self._steps.end()
+        if self._on_step is not None:
+            with paused():
+                self._on_step(self._step(self._steps))
+
+    def _on_decoder(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Note what the decoder reads where the model makes that itself, of labels or of the text."""
+        if is_watching(self._on_call) and self._counts.passes > self._counts.ended:
+            bound = inspect.signature(module.forward).bind_partial(*args, **kwargs).arguments
+            for name, value in (("decoder_input_ids", "input_ids"), ("decoder_attention_mask", "attention_mask")):
+                if self._inputs.get(name) is None:
+                    self._inputs[name] = bound.get(value)
 
     def _on_call(self, call: AttentionCall) -> None:
         path = self._paths.get(call.module)
-        if path is None or self._passes > 1:
+        if path is None or (self._steps is None and self._counts.passes > 1):
             return
         self._running.mark(call.module)
-        self._collector.take(replace(call, path=path))
+        call = replace(call, path=path, frames=self._running.frames_to(call.module))
+        (self._collector if self._steps is None else self._steps).take(call)
 
     def _on_softmax(self, call: SoftmaxCall) -> None:
-        if self._passes <= 1 and self._collector.take_softmax(call):
+        if self._steps is None and self._counts.passes > 1:
+            return
+        call = replace(call, frames=self._running.frames_to(call.module))
+        if (self._collector if self._steps is None else self._steps).take_softmax(call):
             self._running.mark(call.module)
+
+    def _step(self, steps: Steps) -> Step:
+        """Hand over what was recorded up to now."""
+        total, given = steps.total, {} if self._generating is None else self._generating.arguments
+        inputs = steps.inputs({**self._inputs, **given})
+
+        def capture(tokens: TokenTexts | None = None, *, tokenizer: Any = None, item: int = 0) -> Capture:
+            return self._make(item, tokens, tokenizer, None, steps.recorded(total), inputs)
+
+        return Step(self._counts.ended - 1, None if steps.fed is None else steps.fed.tolist(), capture)
 
     def _finished(self) -> int:
         """Check that the block ended with one whole, verified pass; give the number of inputs."""
         if self._open is not None:
             raise InputError("The recording is still open; ask for the capture after the with block.")
         name = type(self._model).__name__
-        finish.require_one_pass(self._passes, name)
-        finish.require_attention(self._collector, self._wanted, self._running.unseen(), name)
-        for layer in self._collector.recorded:
+        restarts = 0 if self._steps is None else self._steps.restarts
+        finish.require_one_pass(self._counts, name, restarts)
+        seen = self._collector if self._steps is None else self._steps.whole
+        finish.require_attention(seen, self._wanted, self._running.unseen(), name)
+        for layer in self._recorded:
             finish.require_verified(layer)
-        return len(self._collector.recorded[0].items)
+        return len(self._recorded[0].items)
 
-    def _make(self, item: int, tokens: TokenTexts | None, tokenizer: Any, key_tokens: TokenTexts | None) -> Capture:
-        pair = models.is_encoder_decoder(self._model)
+    def _make(
+        self,
+        item: int,
+        tokens: TokenTexts | None,
+        tokenizer: Any,
+        key_tokens: TokenTexts | None,
+        recorded: Sequence[Recorded] | None = None,
+        inputs: dict[str, Any] | None = None,
+    ) -> Capture:
+        inputs = self._inputs if inputs is None else inputs
         naming = Naming(
-            self._inputs,
+            inputs,
             item,
             tokenizer,
             None if tokens is None else Tokens.of(tokens),
             None if key_tokens is None else Tokens.of(key_tokens),
-            encoder_decoder=pair,
-            media=Media(self._model, self._inputs, tokenizer),
+            encoder_decoder=self._pair,
+            media=Media(self._model, inputs, tokenizer),
         )
         name = models.display_name(self._model)
-        return make_capture(self._collector.recorded, item, naming, name, encoder_decoder=pair)
+        recorded = self._recorded if recorded is None else recorded
+        return make_capture(recorded, item, naming, name, encoder_decoder=self._pair)
 
 
-def record(model: Any, *, layers: Iterable[int] | None = None, values: bool = False) -> Recording:
-    """Record the attention of a forward pass you run yourself.
+def record(
+    model: Any,
+    *,
+    layers: Iterable[int] | None = None,
+    values: bool = False,
+    live: bool = False,
+    on_step: Callable[[Step], object] | None = None,
+) -> Recording:
+    """Record the attention of a forward pass you run yourself, or of a text the model writes.
 
     >>> with record(model) as recording:          # doctest: +SKIP
     ...     model(**inputs)
     >>> recording.capture(tokenizer=tokenizer)    # doctest: +SKIP
 
+    >>> with record(model) as recording:          # doctest: +SKIP
+    ...     model.generate(**inputs, max_new_tokens=20)
+    >>> recording.capture(tokenizer=tokenizer)    # doctest: +SKIP
+
     The pass runs as it would without the recording, on the model's own implementation; parameters, config, mode,
     random state and hooks are as before once the block ends, also after an error.
+
+    After ``generate()``, one more pass over prompt and new tokens together is captured when the block ends. It is the
+    attention each token was written with, however it was decoded: greedily, by sampling, beams or with an assistant;
+    ``captures()`` gives one capture of each sequence that came back.
 
     Parameters
     ----------
@@ -166,13 +307,25 @@ def record(model: Any, *, layers: Iterable[int] | None = None, values: bool = Fa
         Numbers of the layers to record; None for all.
     values
         Whether to keep the value vectors too.
+    live
+        Whether to record the passes of ``generate()``, or of a loop of your own that goes on with
+        ``past_key_values``, as they run. The last token written is not read any more, so it has no row then. Not for
+        beams.
+    on_step
+        Called with a :class:`Step` after each pass of a live recording.
 
     Raises
     ------
     InputTypeError, ModelError
         When the model cannot be recorded, with the reason and the remedy.
     """
-    return Recording(model, layers, values)
+    return Recording(model, layers, values, live, on_step)
+
+
+def _decoders(model: Any) -> list[Any]:
+    """The decoder of an encoder–decoder, where it can be told."""
+    decoder = model.get_decoder() if hasattr(model, "get_decoder") else None
+    return [decoder] if isinstance(decoder, torch.nn.Module) and decoder is not model else []
 
 
 def _layer_numbers(layers: Iterable[int] | None) -> set[int] | None:
