@@ -5,6 +5,10 @@ class AttnscopeError(Exception):
     """Base of every error attnscope raises on purpose."""
 
 
+class AttnscopeWarning(UserWarning):
+    """Something was left out; the message says what and why."""
+
+
 class InputError(AttnscopeError, ValueError):
     """What was handed in has a wrong value, shape or length."""
 

@@ -315,10 +315,10 @@ class LazyWeights:
 
     def take(self, queries: np.ndarray, keys: np.ndarray, masks: dict[Mask, Mask] | None = None) -> LazyWeights:
         """Keep some queries and some keys, both as increasing positions; see :meth:`QueriesKeys.take`."""
-        whole, rows_and_columns = self.compute, np.ix_(queries, keys)
+        whole = self.compute
 
         def compute_some() -> np.ndarray:
-            return whole()[(slice(None), *rows_and_columns)]
+            return np.ascontiguousarray(whole()[:, queries][:, :, keys])
 
         return replace(self, compute=compute_some, mask=_taken(self.mask, queries, keys, masks))
 

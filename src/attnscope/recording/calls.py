@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
     import torch
 
+    from attnscope.recording.running import Frame
+
 
 @dataclass(frozen=True, eq=False)
 class AttentionCall:
@@ -36,6 +38,10 @@ class AttentionCall:
         The other keyword arguments: ``scaling``, ``dropout``, ``is_causal``, ``softcap``, ``s_aux`` …
     project
         Maps rows of joined heads [rows, heads × value width] to the rows ``output`` holds; None for the identity.
+    frames
+        The running modules, from the model down to ``module``.
+    weights
+        What may be the function's own weights: what it returned beside the output, and its softmaxes.
     """
 
     module: torch.nn.Module
@@ -49,6 +55,8 @@ class AttentionCall:
     output: torch.Tensor
     options: dict[str, Any] = field(default_factory=dict)
     project: Callable[[torch.Tensor], torch.Tensor] | None = None
+    frames: tuple[Frame, ...] = ()
+    weights: tuple[torch.Tensor, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +73,8 @@ class SoftmaxCall:
         Which of the module's softmaxes it is, from zero.
     weights
         The result, [batch, heads, queries, keys] or [batch × heads, queries, keys].
+    frames
+        The running modules, from the model down to ``module``.
     """
 
     module: torch.nn.Module
@@ -73,3 +83,4 @@ class SoftmaxCall:
     kwargs: dict[str, Any]
     index: int
     weights: torch.Tensor
+    frames: tuple[Frame, ...] = ()

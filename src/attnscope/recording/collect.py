@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from attnscope.attention.arrays import dtype_name
-from attnscope.attention.layers import LazyWeights, QueriesKeys, StoredWeights
+from attnscope.attention.blocks import Blocks
+from attnscope.attention.layers import QueriesKeys, StoredWeights
 from attnscope.errors import ModelError
-from attnscope.recording import check, models, softmaxes
-from attnscope.recording.kinds import Place, place_of
+from attnscope.recording import check, layouts, softmaxes
 from attnscope.recording.masks import MaskReader
+from attnscope.recording.numbering import Numbers
+from attnscope.recording.replay import Copies, Replay
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from attnscope.attention.layers import Layer
     from attnscope.recording.calls import AttentionCall, SoftmaxCall
+    from attnscope.recording.kinds import Place
 
 UNDERSTOOD = {
     "scaling", "dropout", "is_causal", "softcap", "s_aux", "sinks", "position_bias", "added_keys",
@@ -63,6 +66,21 @@ class Recorded:
     unknown: Sequence[str] = field(default_factory=list)
 
 
+@dataclass(eq=False)
+class _Run:
+    """What one run of one module showed so far."""
+
+    place: Place
+    number: int
+    calls: int = 0
+    wanted: bool = True
+    last: tuple[torch.Tensor, torch.Tensor] | None = None
+    band: SoftmaxCall | None = None
+    layer: Recorded | None = None
+    length: int | None = None
+    chunks: list[tuple[list[Layer], np.ndarray, float]] = field(default_factory=list)
+
+
 class Collector:
     """Takes the calls of one pass and makes layers of them.
 
@@ -76,13 +94,22 @@ class Collector:
 
     def __init__(self, wanted: set[int] | None, *, values: bool) -> None:
         self.recorded: list[Recorded] = []
-        self.numbers: dict[Place, list[int]] = {}
         self.odd: dict[str, str] = {}
         self.batch: int | None = None
+        self.lengths: dict[str, int] = {}
+        self._numbers = Numbers()
         self._wanted = wanted
         self._values = values
         self._masks = MaskReader()
+        self._copies = Copies()
         self._kept = 0
+        self._runs: dict[tuple[torch.nn.Module, int], _Run] = {}
+        self._serial = 0
+
+    @property
+    def numbers(self) -> dict[Place, list[int]]:
+        """Numbers of the layers seen in each place, kept or not."""
+        return self._numbers.taken
 
     def take(self, call: AttentionCall) -> None:
         """Take a call whose queries and keys are known."""
@@ -91,69 +118,202 @@ class Collector:
                 f"{call.path} drops out weights at random (training mode). Call model.eval() first; model.train() "
                 "brings training mode back."
             )
-        if self.batch is not None and call.queries.shape[0] != self.batch:
-            self.odd[call.path] = f"{call.queries.shape[0]} windows or groups of tokens for {self.batch} inputs"
+        batch = self.batch or call.queries.shape[0]
+        groups = call.queries.shape[0]
+        windows = None if groups == batch else layouts.window_places(call.frames, groups, batch)
+        if groups != batch and windows is None:
+            self.odd[call.path] = f"{groups} windows or groups of tokens for {batch} inputs"
             return
-        place = place_of(call.module, call.path)
-        number = self._number(place, call.module, call.path)
-        if self._wanted is not None and number not in self._wanted:
+        run = self._run(call)
+        if not run.wanted or self._is_same(call, run):
             return
-        items, figures = [], []
-        for item in range(call.queries.shape[0]):
-            layer = self._layer(call, item)
-            figures.append(check.deviation(layer, call.values[item], call.output[item], call.project))
-            items.append(layer)
-        seen = [figure for figure in figures if not math.isnan(figure)]
-        self.recorded.append(
-            Recorded(
-                place,
-                number,
-                call.path,
-                call.tier,
-                items,
-                max(seen, default=math.nan),
-                check.TOLERANCE.get(dtype_name(call.queries), 1e-4),
-                sorted(name for name, value in call.options.items() if value is not None and name not in UNDERSTOOD),
-            )
-        )
+        recorded = self._record(call, run, windows, batch)
+        if recorded is not None:
+            self.recorded.append(recorded)
 
     def take_softmax(self, call: SoftmaxCall) -> bool:
-        """Take the softmax of an attention module; say whether it was one."""
-        batch = self.batch or 1
-        if not softmaxes.is_attention(call, batch):
+        """Take the softmax of an attention module; say whether it was one, or one that is known not to be readable."""
+        if not softmaxes.may_be_attention(call):
             return False
-        place = place_of(call.module, call.path)
-        number = self._number(place, call.module, call.path)
-        if self._wanted is not None and number not in self._wanted:
+        batch = self.batch or 1
+        reason = layouts.unreadable(call.module, call.weights)
+        if reason is not None:
+            self.odd[call.path] = reason
+            return True
+        if layouts.is_banded(call.module):
+            self._take_band(call, batch)
+            return True
+        places = None
+        if call.weights.ndim == 4 and call.weights.shape[0] != batch:
+            places = layouts.window_places(call.frames, call.weights.shape[0], batch)
+        if call.weights.ndim == 5 and call.weights.shape[0] == batch and call.index:
+            self._take_streams(call, batch)
+            return True
+        misfit = None if places else softmaxes.misfit(call, batch)
+        if misfit is not None:
+            if call.index == 0 or call.weights.ndim > 3:
+                self.odd[call.path] = f"{misfit}: not one weight for each token and token"
+            return True
+        run = self._run(call)
+        if not run.wanted:
+            return True
+        if places is not None:
+            items: list[Layer] = [
+                Blocks([_stored(weights) for weights in some], *places) for some in _chunked(call.weights, batch)
+            ]
+            self._put(run, call, items, "softmax", call.weights)
             return True
         weights = softmaxes.by_head(call.weights, batch)
-        masks = [softmaxes.visible(weights[item]) for item in range(batch)]
-        sums = weights.float().sum(-1)
-        blind = (weights != 0).sum(-1) == 0
-        off = float((sums - 1).abs().masked_fill(blind, 0).max())
-        items: list[Layer]
-        size = weights.numel() * 4
-        if self._kept + size <= softmaxes.KEPT_BYTES:
-            self._kept += size
-            items = [StoredWeights(weights[i].cpu(), mask) for i, mask in enumerate(masks)]
-            tier = "softmax"
+        if self._keep(weights):
+            items, tier = [_stored(weights[item]) for item in range(batch)], "softmax"
         else:
-            replay = softmaxes.Replay(call, batch)
-            heads, dtype = weights.shape[1], dtype_name(weights)
-            items = [LazyWeights(_of_item(replay, i), heads, mask, dtype) for i, mask in enumerate(masks)]
-            tier = "replay"
-        allowed = 10 * check.TOLERANCE.get(dtype_name(weights), 1e-4)
-        self.recorded.append(Recorded(place, number, call.path, tier, items, off, allowed))
+            again = Replay(call, batch, self._copies)
+            items, tier = [again.layer(weights, item) for item in range(batch)], "replay"
+        self._put(run, call, items, tier, weights)
         return True
 
-    def _number(self, place: Place, module: torch.nn.Module, path: str) -> int:
-        """Number a layer as the model does, or by order where one number comes again."""
-        taken = self.numbers.setdefault(place, [])
-        number = models.layer_number(module, path)
-        if number is None or number in taken:
-            number = len(taken) if len(taken) not in taken else max(taken) + 1
-        taken.append(number)
-        return number
+    def close(self) -> None:
+        """Let go of what only the running pass needs; leave out layers that were not seen whole."""
+        for run in self._runs.values():
+            if run.chunks:
+                self.odd[run.place.where] = f"{len(run.chunks[0][1])} of its {run.length} tokens at a time"
+        self._copies.close()
+        self._runs.clear()
+
+    def _run(self, call: AttentionCall | SoftmaxCall) -> _Run:
+        """Find or number the run of the module a call comes from; another of its calls is another stream."""
+        self._serial -= 1
+        key = (call.module, call.frames[-1].serial if call.frames else self._serial)
+        if key not in self._runs:
+            place, number = self._numbers.of(call.module, call.path, call.frames)
+            wanted = self._wanted is None or number in self._wanted
+            self._runs[key] = _Run(place, number, wanted=wanted)
+        run = self._runs[key]
+        run.calls += 1
+        return run
+
+    def _is_same(self, call: AttentionCall, run: _Run) -> bool:
+        """Whether a module attends once more with the queries and keys it just attended with, to other values."""
+        last, run.last = run.last, (call.queries, call.keys)
+        return last is not None and all(
+            a.shape == b.shape and bool(torch.equal(a, b)) for a, b in zip(last, run.last, strict=True)
+        )
+
+    def _record(
+        self, call: AttentionCall, run: _Run, windows: tuple[list[np.ndarray], int] | None, batch: int
+    ) -> Recorded | None:
+        """Make a layer of a call."""
+        groups = call.queries.shape[0]
+        layers: list[QueriesKeys] = []
+        figures: list[float] = []
+        for group in range(groups):
+            layer = self._layer(call, group)
+            figures.append(check.deviation(layer, call.values[group], call.output[group], call.project))
+            layers.append(layer)
+        seen = [figure for figure in figures if not math.isnan(figure)]
+        worst, tier = max(seen, default=math.nan), call.tier
+        allowed = check.TOLERANCE.get(dtype_name(call.queries), 1e-4)
+        items: list[Layer] = list(layers)
+        if worst > allowed:
+            own_weights = self._own_weights(call, allowed)
+            if own_weights is not None:
+                (items, worst), tier = own_weights, "softmax"
+        if windows is not None:
+            places, n_tokens = windows
+            items = [Blocks(some, places, n_tokens) for some in _chunked(items, batch)]
+        else:
+            order = self._order(call, run, items[0])
+            if run.length is not None:
+                start = sum(len(places) for _, places, _ in run.chunks)
+                run.chunks.append((items, order[start : start + items[0].n_queries], worst))
+                if start + items[0].n_queries < run.length:
+                    return None
+                parts = [[chunk[0][item] for chunk in run.chunks] for item in range(batch)]
+                items = [Blocks(some, [chunk[1] for chunk in run.chunks], run.length) for some in parts]
+                worst = max(chunk[2] for chunk in run.chunks)
+                run.chunks = []
+            elif order.size:
+                items = [Blocks([item], [order], len(order)) for item in items]
+        unknown = sorted(name for name, value in call.options.items() if value is not None and name not in UNDERSTOOD)
+        place = run.place
+        if run.calls > 1 and run.length is None:
+            place = place._replace(stream=place.stream + run.calls - 1)
+            self.numbers.setdefault(place, []).append(run.number)
+        return Recorded(place, run.number, call.path, tier, items, worst, allowed, unknown)
+
+    def _order(self, call: AttentionCall, run: _Run, layer: Layer) -> np.ndarray:
+        """True positions of the tokens of a run, where it is over chunks of them or the model has sorted them."""
+        n = layer.n_queries
+        if n != layer.n_keys or run.place.cross:
+            return np.zeros(0, np.int64)
+        length = layouts.input_length(call.frames) or n
+        order = layouts.token_order(call.frames, length)
+        if length > n and run.calls == 1:
+            run.length = length
+        if order is None and run.length is not None:
+            return np.arange(length)
+        return np.zeros(0, np.int64) if order is None else order
+
+    def _own_weights(self, call: AttentionCall, allowed: float) -> tuple[list[Layer], float] | None:
+        """The function's own weights, where those reproduce its output though recomputed ones do not."""
+        shape = (*call.queries.shape[:3], call.keys.shape[2])
+        for weights in call.weights:
+            if tuple(weights.shape) != shape or call.project is not None:
+                continue
+            groups = range(shape[0])
+            worst = max(check.weights_deviation(weights[i], call.values[i], call.output[i]) for i in groups)
+            if worst <= allowed and self._keep(weights):
+                return [_stored(weights[i]) for i in groups], worst
+        return None
+
+    def _take_band(self, call: SoftmaxCall, batch: int) -> None:
+        """Take the band of a layer, then the rows of its global tokens."""
+        run = self._run(call)
+        if not run.wanted:
+            return
+        rows = None
+        if run.band is not None:
+            rows, call = call.weights, replace(run.band)
+            if run.layer in self.recorded:
+                self.recorded.remove(run.layer)
+        run.band = call
+        n_tokens = self.lengths.get("")
+        items: list[Layer] = [layouts.bands(call, rows, item, n_tokens) for item in range(batch)]
+        self._put(run, call, items, "softmax", call.weights, stream=0)
+        run.layer = self.recorded[-1]
+
+    def _take_streams(self, call: SoftmaxCall, batch: int) -> None:
+        """Take softmaxes over several streams at once, [batch, streams, heads, queries, keys] (ProphetNet)."""
+        run = self._run(call)
+        if run.wanted:
+            for stream in range(call.weights.shape[1]):
+                weights = call.weights[:, stream]
+                items: list[Layer] = [_stored(weights[item]) for item in range(batch)]
+                self._put(run, call, items, "softmax", weights, stream=call.index + stream)
+
+    def _put(
+        self,
+        run: _Run,
+        call: SoftmaxCall,
+        items: Sequence[Layer],
+        tier: str,
+        weights: torch.Tensor,
+        stream: int | None = None,
+    ) -> None:
+        place = run.place._replace(stream=run.place.stream + (run.calls - 1 if stream is None else stream))
+        if run.number not in self.numbers.setdefault(place, []):
+            self.numbers[place].append(run.number)
+        allowed = 10 * check.TOLERANCE.get(dtype_name(weights), 1e-4)
+        error = softmaxes.row_error(weights)
+        self.recorded.append(Recorded(place, run.number, call.path, tier, items, error, allowed))
+
+    def _keep(self, weights: torch.Tensor) -> bool:
+        """Whether there is room to keep weights as they are."""
+        size = weights.numel() * 4
+        if self._kept + size > softmaxes.KEPT_BYTES:
+            return False
+        self._kept += size
+        return True
 
     def _layer(self, call: AttentionCall, item: int) -> QueriesKeys:
         mask, bias = self._masks.read(call, item)
@@ -175,11 +335,15 @@ class Collector:
         )
 
 
-def _of_item(replay: softmaxes.Replay, item: int) -> Any:
-    def compute() -> np.ndarray:
-        return replay.weights(item)
+def _stored(weights: torch.Tensor) -> StoredWeights:
+    """Keep one input's weights [heads, queries, keys]; what every head gives exactly nothing is masked."""
+    return StoredWeights(own(weights), softmaxes.visible(weights))
 
-    return compute
+
+def _chunked(entries: Any, batch: int) -> list[list[Any]]:
+    """Split what is listed window by window into one list per input."""
+    each = len(entries) // batch
+    return [[entries[i] for i in range(item * each, (item + 1) * each)] for item in range(batch)]
 
 
 def own(tensor: torch.Tensor) -> torch.Tensor:

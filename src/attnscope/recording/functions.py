@@ -15,7 +15,7 @@ from torch.overrides import TorchFunctionMode
 
 from attnscope.recording import multihead
 from attnscope.recording.calls import AttentionCall, SoftmaxCall
-from attnscope.recording.interface import inside_interface
+from attnscope.recording.interface import inside_interface, note_softmax
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,6 +56,8 @@ class FunctionWatch(TorchFunctionMode):
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
         if inside_interface():
+            if func in _SOFTMAXES and looks_like_attention(args, kwargs, result):
+                note_softmax(result.detach())
             return result
         if func is F.scaled_dot_product_attention:
             self._sdpa(args, kwargs, result)

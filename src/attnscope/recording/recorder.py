@@ -14,7 +14,7 @@ import torch
 from attnscope.attention.tokens import Tokens
 from attnscope.errors import InputError, InputTypeError
 from attnscope.recording import finish, models
-from attnscope.recording.assemble import Naming, make_capture
+from attnscope.recording.assemble import Naming, make_capture, token_counts
 from attnscope.recording.collect import Collector
 from attnscope.recording.forward import run_once
 from attnscope.recording.functions import FunctionWatch
@@ -192,6 +192,7 @@ class Recording:
             self._steps.begin(inputs, _batch_size(inputs))
         elif self._counts.passes == 1:
             self._collector.batch = _batch_size(inputs)
+            self._collector.lengths = token_counts(inputs)
 
     def _on_forward_end(self, *_: Any) -> None:
         if not is_watching(self._on_call):
@@ -225,7 +226,7 @@ class Recording:
             return
         call = replace(call, frames=self._running.frames_to(call.module))
         if (self._collector if self._steps is None else self._steps).take_softmax(call):
-            self._running.mark(call.module)
+            self._running.mark(call.module, softmax=True)
 
     def _step(self, steps: Steps) -> Step:
         """Hand over what was recorded up to now."""

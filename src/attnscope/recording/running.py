@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,11 +14,16 @@ if TYPE_CHECKING:
     from torch import nn
 
 _ATTENTION = re.compile(r"attn|attention")
+_NO_SOFTMAX = re.compile(r"linear_att|attentionstructure|norm")
 
 
 @dataclass(eq=False)
 class Frame:
-    """One running module."""
+    """One running module; ``serial`` tells its runs apart.
+
+    ``seen`` says that an attention function ran in it, so that its softmaxes are not needed; ``shown`` that its attention
+    was taken, from whichever of them.
+    """
 
     module: nn.Module
     path: str
@@ -25,6 +31,8 @@ class Frame:
     kwargs: dict[str, Any]
     softmaxes: int = 0
     seen: bool = False
+    shown: bool = False
+    serial: int = field(default_factory=count().__next__)
 
 
 class Running:
@@ -66,11 +74,17 @@ class Running:
         """The innermost running module that is more than a plain function such as a softmax or dropout layer."""
         return next((frame for frame in reversed(self._frames) if not is_plain(frame.module)), None)
 
-    def mark(self, module: nn.Module) -> None:
-        """Note that attention was seen in a running module."""
+    def frames_to(self, module: nn.Module) -> tuple[Frame, ...]:
+        """The running modules from the model down to one of them; empty where that one is not running."""
+        last = max((i for i, frame in enumerate(self._frames) if frame.module is module), default=-1)
+        return tuple(self._frames[: last + 1])
+
+    def mark(self, module: nn.Module, *, softmax: bool = False) -> None:
+        """Note that attention was taken from a running module, from one of its softmaxes or from a whole function."""
         for frame in self._frames:
             if frame.module is module:
-                frame.seen = True
+                frame.shown = True
+                frame.seen = frame.seen or not softmax
 
     def unseen(self) -> list[str]:
         """Paths of modules named after attention that ran, though no attention was seen in or beside them."""
@@ -78,7 +92,7 @@ class Running:
         return [
             path
             for path in self._ended
-            if _ATTENTION.search(path.lower()) and not any(other.startswith(_layer_of(path)) for other in shown)
+            if not any(f"{other}.".startswith(_layer_of(path)) or path.startswith(f"{other}.") for other in shown)
         ]
 
     def _on_start(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -89,12 +103,20 @@ class Running:
         if self._is_ours() and any(frame.module is module for frame in self._frames):
             while (frame := self._frames.pop()).module is not module:
                 pass
-            self._ended[frame.path] = self._ended.get(frame.path, False) or frame.seen
+            shown = self._ended.get(frame.path, False) or frame.seen or frame.shown
+            if shown or _is_attention(frame):
+                self._ended[frame.path] = shown
 
 
 def is_plain(module: nn.Module) -> bool:
     """Whether a module has neither parameters nor parts, and so does nothing of its own to attention."""
     return not any(True for _ in module.children()) and not any(True for _ in module.parameters())
+
+
+def _is_attention(frame: Frame) -> bool:
+    """Whether a module by its name computes attention, not a part of it or a kind without a softmax."""
+    name = f"{frame.path.rsplit('.', maxsplit=1)[-1]} {type(frame.module).__name__}".lower()
+    return bool(_ATTENTION.search(name)) and not _NO_SOFTMAX.search(name) and any(True for _ in frame.module.children())
 
 
 def _layer_of(path: str) -> str:

@@ -1,36 +1,50 @@
-"""Tier 3: weights seen in a module's own softmax, kept, or computed again by running that module once more."""
+"""Tier 3: which softmaxes are attention, and what their results say."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
 from attnscope.attention.mask import Mask
-from attnscope.errors import ModelError
 
 if TYPE_CHECKING:
-    from torch import nn
+    from collections.abc import Iterator
 
     from attnscope.recording.calls import SoftmaxCall
 
 _ATTENTION = re.compile(r"attn|attention|head$")
-_OTHER = re.compile(r"router|gate$|gating|expert|pool|conv")
+_OTHER = re.compile(r"router|gate$|gating|expert|pool|conv|moe")
 KEPT_BYTES = 1 << 28
 """Weights of one pass that are kept as they are, 256 MiB; beyond, modules are run again when they are looked at."""
 
 
-def is_attention(call: SoftmaxCall, batch: int) -> bool:
-    """Whether a softmax is the one of an attention module: four axes, or three with the heads in the batch."""
+def may_be_attention(call: SoftmaxCall) -> bool:
+    """Whether a softmax stands where attention does: not in a router or a gate, and with its heads somewhere."""
     name = f"{call.path.rsplit('.', maxsplit=1)[-1]} {type(call.module).__name__}".lower()
     if _OTHER.search(name) and not _ATTENTION.search(name):
         return False
-    shape = call.weights.shape
-    if len(shape) == 4:
-        return shape[0] == batch
-    return len(shape) == 3 and shape[0] % batch == 0 and bool(_ATTENTION.search(name))
+    return bool(_ATTENTION.search(name)) or (call.weights.ndim == 4 and call.weights.shape[-2] in set(_lengths(call)))
+
+
+def misfit(call: SoftmaxCall, batch: int) -> str | None:
+    """Say why a softmax's result is not [inputs, heads, queries, keys] of its module's input; None where it is.
+
+    Queries and keys are looked for among the lengths of what the module was called with, so that weights in another
+    layout (bands, blocks, sampled points) are not taken for token-to-token weights.
+    """
+    shape = list(call.weights.shape)
+    if len(shape) > 4:
+        return f"weights in the layout {shape}"
+    if shape[0] % batch or (len(shape) == 4 and shape[0] != batch):
+        return f"weights of {shape[0]} groups of tokens for {batch} inputs"
+    lengths = set(_lengths(call))
+    n_queries, n_keys = shape[-2:]
+    cached = any(hasattr(value, "get_seq_length") for value in (*call.args, *call.kwargs.values()))
+    if lengths and (n_queries not in lengths or (n_keys not in lengths and not cached)):
+        return f"weights {n_queries} × {n_keys}, which are not the lengths of its input"
+    return None
 
 
 def by_head(weights: torch.Tensor, batch: int) -> torch.Tensor:
@@ -45,59 +59,26 @@ def visible(weights: torch.Tensor) -> Mask:
     return Mask.of((weights != 0).any(dim=0).cpu().numpy())
 
 
-class Replay:
-    """One module call that can be run again.
-
-    Parameters
-    ----------
-    call
-        The softmax that was seen, with the module and what it was called with.
-    batch
-        Inputs of the pass.
-
-    Notes
-    -----
-    The module's parameters are watched: once they have changed, what it would compute is no longer what was captured,
-    and it is refused.
-    """
-
-    def __init__(self, call: SoftmaxCall, batch: int) -> None:
-        self._module, self._path = call.module, call.path
-        self._args, self._kwargs = _copied(call.args), _copied(call.kwargs)
-        self._index, self._batch = call.index, batch
-        self._versions = _versions(call.module)
-        self._kept: torch.Tensor | None = None
-
-    def weights(self, item: int) -> np.ndarray:
-        """Weights of one input, float32 [heads, queries, keys]."""
-        if _versions(self._module) != self._versions:
-            raise ModelError(
-                f"The weights of {self._path} are computed by running it again, and its parameters have changed since "
-                "the capture. Capture again; to keep a capture, save it before the model is trained further."
-            )
-        if self._kept is None:
-            from attnscope.recording.functions import SoftmaxWatch
-
-            with torch.no_grad(), SoftmaxWatch() as watch:
-                self._module(*self._args, **self._kwargs)
-            self._kept = by_head(watch.results[self._index], self._batch)
-        return np.asarray(self._kept[item].float().cpu().numpy())
-
-    def forget(self) -> None:
-        """Drop what the last run left."""
-        self._kept = None
+def row_error(weights: torch.Tensor) -> float:
+    """Largest distance of a row's sum from 1; rows that are 0 throughout see no key and are left out."""
+    weights = weights.detach()
+    blind = (weights != 0).sum(-1) == 0
+    return float((weights.float().sum(-1) - 1).abs().masked_fill(blind, 0).max())
 
 
-def _versions(module: nn.Module) -> tuple[tuple[int, int], ...]:
-    return tuple((parameter.data_ptr(), parameter._version) for parameter in module.parameters())  # noqa: SLF001
+def _lengths(call: SoftmaxCall) -> Iterator[int]:
+    """Lengths of the sequences and images a module was called with, whatever the order of their axes."""
+    for tensor in _tensors((*call.args, *call.kwargs.values())):
+        if tensor.ndim in (3, 4) and tensor.is_floating_point():
+            yield from tensor.shape
+            if tensor.ndim == 4:
+                yield tensor.shape[1] * tensor.shape[2]
+                yield tensor.shape[2] * tensor.shape[3]
 
 
-def _copied(value: Any) -> Any:
-    """Copy tensors, so that what the model writes into them later does not reach the copy."""
-    if isinstance(value, torch.Tensor):
-        return value.detach().clone()
-    if isinstance(value, dict):
-        return {key: _copied(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple) and type(value) in (list, tuple):
-        return type(value)(_copied(entry) for entry in value)
-    return value
+def _tensors(values: Any) -> Iterator[torch.Tensor]:
+    for value in values:
+        if isinstance(value, torch.Tensor):
+            yield value
+        elif isinstance(value, list | tuple):
+            yield from _tensors(value)
