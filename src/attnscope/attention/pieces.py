@@ -16,6 +16,10 @@ _SPECIAL = re.compile(
 )
 
 
+_WORD_END = "</w>"
+"""What ends the last piece of a word in CLIP's and the first GPT's tokenizers."""
+
+
 def looks_special(piece: str) -> bool:
     """Whether a bare piece has the look of a special token: ``[CLS]``, ``</s>``, ``<|endoftext|>``."""
     return _SPECIAL.fullmatch(piece) is not None
@@ -56,12 +60,22 @@ def readable(pieces: Sequence[str], *, byte_level: bool | None = None) -> list[s
     Parameters
     ----------
     pieces
-        What the tokenizer calls its tokens: ``Ġcat``, ``▁cat``, ``##ing``.
+        What the tokenizer calls its tokens: ``Ġcat``, ``▁cat``, ``##ing``, ``cat</w>``.
     byte_level
         Whether they are byte-level pieces; None guesses from the marks of that encoding.
     """
     if byte_level is None:
         byte_level = any(piece.startswith(("Ġ", "Ċ")) for piece in pieces)
+    if any(piece.endswith(_WORD_END) for piece in pieces):
+        starts = [
+            i == 0 or looks_special(last) or last.endswith(_WORD_END) for i, last in enumerate(["", *pieces[:-1]])
+        ]
+        ended = [piece.removesuffix(_WORD_END) for piece in pieces]
+        read = [read_byte_level(piece) if byte_level else piece for piece in ended]
+        return [
+            whole if looks_special(whole) else " " + piece if start else piece
+            for whole, piece, start in zip(pieces, read, starts, strict=True)
+        ]
     if byte_level:
         return [piece if looks_special(piece) else read_byte_level(piece) for piece in pieces]
     return [piece.replace("▁", " ") for piece in pieces]

@@ -99,3 +99,11 @@ class TestWordsOf:
     def test_nothing(self):
         assert self.words() == []
         assert self.words("[CLS]", special=[0]) == [-1]
+
+
+def test_pieces_that_mark_the_end_of_a_word():
+    pieces = ["<|startoftext|>", "a</w>", "cat", "fish</w>", "cafÃ©</w>", "!</w>", "<|endoftext|>"]
+    text = readable(pieces, byte_level=True)
+    assert text == ["<|startoftext|>", " a", " cat", "fish", " café", " !", "<|endoftext|>"]
+    special = np.array([looks_special(piece) for piece in pieces])
+    assert words_of(text, special).tolist() == [-1, 0, 1, 1, 2, 3, -1]
