@@ -99,9 +99,7 @@ class Blocks:
         """Largest weight of each cell of a coarse grid: float32 [≤ size, ≤ size]."""
         cell = compute.cell_span(self.n_tokens, size)
         tops = np.arange(0, self.n_tokens, cell)
-        pooled = [
-            np.maximum.reduceat(self.weight_rows(head, slice(top, top + cell)).max(axis=0), tops) for top in tops
-        ]
+        pooled = [np.maximum.reduceat(self.weight_rows(head, slice(top, top + cell)).max(axis=0), tops) for top in tops]
         return np.stack(pooled)
 
     def _rows(self, rows_of: str, head: int, queries: slice | np.ndarray, outside: float) -> np.ndarray:

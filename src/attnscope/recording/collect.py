@@ -122,7 +122,9 @@ class Collector:
         groups = call.queries.shape[0]
         windows = None if groups == batch else layouts.window_places(call.frames, groups, batch)
         if groups != batch and windows is None:
-            self.odd[call.path] = f"{groups} windows or groups of tokens for {batch} inputs"
+            self.odd[call.path] = (
+                f"there are {groups} windows or groups of tokens for {batch} inputs, and no telling where"
+            )
             return
         run = self._run(call)
         if not run.wanted or self._is_same(call, run):
@@ -152,7 +154,7 @@ class Collector:
         misfit = None if places else softmaxes.misfit(call, batch)
         if misfit is not None:
             if call.index == 0 or call.weights.ndim > 3:
-                self.odd[call.path] = f"{misfit}: not one weight for each token and token"
+                self.odd[call.path] = f"its softmax gives {misfit}, not a weight for each pair of tokens"
             return True
         run = self._run(call)
         if not run.wanted:
@@ -176,7 +178,9 @@ class Collector:
         """Let go of what only the running pass needs; leave out layers that were not seen whole."""
         for run in self._runs.values():
             if run.chunks:
-                self.odd[run.place.where] = f"{len(run.chunks[0][1])} of its {run.length} tokens at a time"
+                self.odd[run.place.where] = (
+                    f"only {sum(len(chunk[1]) for chunk in run.chunks)} of its {run.length} tokens attend"
+                )
         self._copies.close()
         self._runs.clear()
 

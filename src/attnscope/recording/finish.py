@@ -74,7 +74,9 @@ def require_one_pass(counts: Counts, name: str, restarts: int) -> None:
             "the with block, in the same thread."
         )
     if counts.passes > counts.ended:
-        raise InputError("The forward pass inside the block raised an error, so it was not recorded whole. Run it again.")
+        raise InputError(
+            "The forward pass inside the block raised an error, so it was not recorded whole. Run it again."
+        )
 
 
 def require_one_beam(beams: int | None) -> None:
@@ -92,12 +94,12 @@ def require_attention(collector: Collector, wanted: set[int] | None, unseen: Seq
     collector.close()
     if collector.odd and not collector.recorded and not (wanted and numbers):
         path, why = next(iter(collector.odd.items()))
-        raise ModelError(f"The attention of {name} cannot be shown: {path} gives {why}.")
+        raise ModelError(f"The attention of {name} cannot be shown: in {path}, {why.rstrip('.')}.")
     if collector.odd:
         paths = list(collector.odd)
         shown = ", ".join(paths[:3]) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")
         warnings.warn(
-            f"Left out of the capture of {name}: {shown}, because it gives {collector.odd[paths[0]]}.",
+            f"Left out of the capture of {name}: {shown}, because {collector.odd[paths[0]].rstrip('.')}.",
             AttnscopeWarning,
             stacklevel=4,
         )

@@ -9,8 +9,9 @@ models run in Python meanwhile, where their calls can be seen.
 
 from __future__ import annotations
 
+import sys
 import threading
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from functools import wraps
 from typing import TYPE_CHECKING, Any
@@ -29,8 +30,8 @@ _watcher: ContextVar[Watcher | None] = ContextVar("attnscope_watcher", default=N
 _inside: ContextVar[list[torch.Tensor] | None] = ContextVar("attnscope_inside_interface", default=None)
 _lock = threading.Lock()
 _open = 0
-_original: Callable[..., Any] | None = None
-_stance: Any = None
+_undo = ExitStack()
+_MARK = "_attnscope_watched"
 
 
 @contextmanager
@@ -83,28 +84,35 @@ def note_softmax(weights: torch.Tensor) -> None:
 
 
 def _install() -> None:
-    """Wrap the interface and set compiled code aside, once for all open recordings: both are the whole process's."""
-    global _open, _original, _stance
-    from transformers.modeling_utils import AttentionInterface
+    """Change what is the whole process's, once for all open recordings.
 
-    with _lock:
+    Compiled code is set aside, the fused forward of ``nn.TransformerEncoderLayer`` is switched off, and transformers'
+    interface is wrapped where transformers was imported.
+    """
+    global _open, _undo
+    with _lock, ExitStack() as stack:
         if _open == 0:
-            _stance = torch.compiler.set_stance("force_eager")
-            _original = AttentionInterface.get_interface
-            AttentionInterface.get_interface = _watched(_original)
+            fast = torch.backends.mha.get_fastpath_enabled()
+            stack.callback(torch.backends.mha.set_fastpath_enabled, fast)
+            torch.backends.mha.set_fastpath_enabled(False)
+            stack.push(torch.compiler.set_stance("force_eager").__exit__)
+        else:
+            stack.push(_undo.pop_all())
+        modeling = sys.modules.get("transformers.modeling_utils")
+        if modeling is not None and not hasattr(modeling.AttentionInterface.get_interface, _MARK):
+            original = modeling.AttentionInterface.get_interface
+            stack.callback(setattr, modeling.AttentionInterface, "get_interface", original)
+            modeling.AttentionInterface.get_interface = _watched(original)
+        _undo = stack.pop_all()
         _open += 1
 
 
 def _uninstall() -> None:
-    global _open, _original, _stance
-    from transformers.modeling_utils import AttentionInterface
-
+    global _open
     with _lock:
         _open -= 1
         if _open == 0:
-            AttentionInterface.get_interface = _original
-            _stance.__exit__(None, None, None)
-            _original = _stance = None
+            _undo.close()
 
 
 def _watched(get_interface: Callable[..., Any]) -> Callable[..., Any]:
@@ -141,7 +149,9 @@ def _watched(get_interface: Callable[..., Any]) -> Callable[..., Any]:
                         attention_mask,
                         result[0].detach(),
                         options,
-                        weights=tuple(part.detach() for part in (*result[1:2], *seen) if isinstance(part, torch.Tensor)),
+                        weights=tuple(
+                            part.detach() for part in (*result[1:2], *seen) if isinstance(part, torch.Tensor)
+                        ),
                     )
                 )
             finally:
@@ -150,4 +160,5 @@ def _watched(get_interface: Callable[..., Any]) -> Callable[..., Any]:
 
         return attend
 
+    setattr(get_watched, _MARK, True)
     return get_watched

@@ -23,6 +23,9 @@ _PARTS = (
 _OUTER = re.compile(r"language_model|text_model|text_decoder")
 
 
+_GENERIC = ("self", "attention", "att", "attn")
+
+
 class Place(NamedTuple):
     """Where a module stands: a part of the model, whether it looks at another part, and its place in the part.
 
@@ -39,7 +42,9 @@ class Place(NamedTuple):
 def place_of(module: nn.Module, path: str, stream: int = 0) -> Place:
     """Read a module's place off its own mark, its class and its path."""
     lowered = path.lower()
-    last = ".".join(lowered.split(".")[-2:])
+    names = lowered.split(".")
+    named = max((i for i, name in enumerate(names) if name not in _GENERIC), default=0) + 1
+    last = ".".join([*names[max(named - 2, 0) : named], *names[named:]][:3])
     marked = getattr(module, "is_cross_attention", None)
     cross = bool(marked) if marked is not None else False
     cross = cross or bool(_CROSS.search(last) or _CROSS.search(type(module).__name__.lower()))
@@ -96,7 +101,7 @@ def _distinct(base: str, place: Place, members: Mapping[str, list[Place]]) -> st
     taken = {word for other in members[base] for word in other.where.split(".")}
     own = [word for word in words if word not in taken]
     label = f"{base} {'.'.join(own)}" if own else base
-    label = f"{label} {place.stream + 1}" if place.stream else label
+    label = f"{label} stream {place.stream + 1}" if place.stream else label
     number = 2
     while label in members:
         label, number = f"{base} {number}", number + 1

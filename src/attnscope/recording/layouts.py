@@ -39,7 +39,7 @@ _UNREADABLE = (
     (
         re.compile(r"Pegasus\w*GlobalLocalAttention|LongT5(Local|TransientGlobal)Attention"),
         "it attends in blocks, to other keys for each block",
-        "The decoder's and cross-attention can be shown.",
+        "Only the model's other attention can be shown.",
     ),
     (
         re.compile(r"Deformable"),

@@ -40,10 +40,12 @@ class Numbers:
     def _number(self, place: Place, module: nn.Module, path: str, layer: Frame | None) -> int:
         """Number a layer as the model does, by the layer around it, or by order where a number comes again."""
         taken = self.taken.setdefault(place, [])
-        given = [models.layer_number(module, path)]
+        marked = getattr(module, "layer_idx", None)
+        given: list[int | None] = [marked] if isinstance(marked, int) and marked >= 0 else []
         if layer is not None:
             given.append(next(int(part) for part in layer.path.split(".") if part.isdigit()))
-        number = next((n for n in given if n is not None and n not in taken), None)
+        given.append(models.layer_number(module, path))
+        number = next((n for n in given if n is not None and n >= 0 and n not in taken), None)
         if number is None:
             number = len(taken) if len(taken) not in taken else max(taken) + 1
         taken.append(number)

@@ -35,7 +35,7 @@ class Copies:
     def of(self, value: Any) -> Any:
         """Copy tensors, also within lists and mappings; caches are left out, so that nothing is added to them."""
         if isinstance(value, torch.Tensor):
-            key = (id(value), value._version)  # noqa: SLF001
+            key = (id(value), value._version)
             if key not in self._made:
                 self._made[key] = (value, value.detach().clone())
             return self._made[key][1]
@@ -145,4 +145,4 @@ _recent = _Recent()
 
 def _versions(module: nn.Module) -> tuple[tuple[int, int], ...]:
     tensors = [*module.parameters(), *module.buffers()]
-    return tuple((tensor.data_ptr(), tensor._version) for tensor in tensors)  # noqa: SLF001
+    return tuple((tensor.data_ptr(), tensor._version) for tensor in tensors)

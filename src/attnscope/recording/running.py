@@ -38,6 +38,9 @@ class Frame:
 class Running:
     """Follows a model's modules as they start and end, through hooks that are removed on exit.
 
+    Modules that run by themselves, outside a pass of the whole model, are not followed. ``on_pass_end`` is called when a
+    pass of the whole model ends.
+
     Parameters
     ----------
     paths
@@ -52,6 +55,7 @@ class Running:
         self._frames: list[Frame] = []
         self._hooks = ExitStack()
         self._ended: dict[str, bool] = {}
+        self.on_pass_end: Callable[[], None] | None = None
 
     @property
     def innermost(self) -> Frame | None:
@@ -72,7 +76,7 @@ class Running:
 
     def attending(self) -> Frame | None:
         """The innermost running module that is more than a plain function such as a softmax or dropout layer."""
-        return next((frame for frame in reversed(self._frames) if not is_plain(frame.module)), None)
+        return next((frame for frame in reversed(self._frames) if not is_plain(frame.module)), self.innermost)
 
     def frames_to(self, module: nn.Module) -> tuple[Frame, ...]:
         """The running modules from the model down to one of them; empty where that one is not running."""
@@ -96,11 +100,13 @@ class Running:
         ]
 
     def _on_start(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if self._is_ours():
+        if self._is_ours() and (self._frames or not self._paths[module]):
             self._frames.append(Frame(module, self._paths[module], args, kwargs))
 
     def _on_end(self, module: nn.Module, _args: Any, _output: Any) -> None:
         if self._is_ours() and any(frame.module is module for frame in self._frames):
+            if not self._paths[module] and self.on_pass_end is not None:
+                self.on_pass_end()
             while (frame := self._frames.pop()).module is not module:
                 pass
             shown = self._ended.get(frame.path, False) or frame.seen or frame.shown

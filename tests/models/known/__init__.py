@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.models.known import encoder_decoders, encoders, decoders, hybrids, images, mixed, sounds
+from tests.models.known import decoders, encoder_decoders, encoders, hybrids, images, mixed, sounds
 from tests.models.known.family import Family
 
 FAMILIES: list[Family] = [

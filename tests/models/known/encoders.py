@@ -62,7 +62,7 @@ FAMILIES = [
     Family("LUKE", "LukeModel", BERT | {"entity_vocab_size": 10, "entity_emb_size": 16}, right()),
     Family("XLNet", "XLNetModel", XLNET, plain()),
     Family("XLNet (two streams)", "XLNetModel", XLNET, two_streams, own={},
-           why_not="its own output holds both streams in pairs", layers={"self": (0, 1, 2), "self 2": (0, 1, 2)}),
+           why_not="its own output holds both streams in pairs", layers={"self": (0, 1, 2), "self stream 2": (0, 1, 2)}),
     Family("Funnel (pooled queries)", "FunnelModel",
            {"vocab_size": WORDS, "block_sizes": [2, 2], "d_model": 32, "n_head": 4, "d_head": 8, "d_inner": 48,
             "num_decoder_layers": 1}, plain(), own={},

@@ -49,8 +49,11 @@ def build(known: Family, implementation: str | None = None) -> Any:
     with torch.no_grad():
         for name, weight in model.named_parameters():
             if weight.ndim > 1:
-                weight.normal_(0, known.gain / (weight[0].numel() if weight.ndim > 2 else weight.shape[-1]) ** 0.5,
-                               generator=generator)
+                weight.normal_(
+                    0,
+                    known.gain / (weight[0].numel() if weight.ndim > 2 else weight.shape[-1]) ** 0.5,
+                    generator=generator,
+                )
             elif name.endswith("sinks"):
                 weight.normal_(0, 1, generator=generator)
             elif name.endswith("bias"):
@@ -113,9 +116,7 @@ def measure(known: Family) -> Outcome:
     return outcome
 
 
-def _error(
-    kind: str, found: list[np.ndarray], own: list[np.ndarray], item: int, inputs: dict[str, Any]
-) -> float:
+def _error(kind: str, found: list[np.ndarray], own: list[np.ndarray], item: int, inputs: dict[str, Any]) -> float:
     """Largest difference over all layers, padding left out; infinity where there are others."""
     if len(found) != len(own):
         return float("inf")

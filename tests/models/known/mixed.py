@@ -13,7 +13,13 @@ from tests.models.known.images import VIT
 
 CLIP = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 48,
         "projection_dim": 16}  # fmt: skip
-TEXT = CLIP | {"vocab_size": 120, "max_position_embeddings": 32, "eos_token_id": 2, "bos_token_id": 1, "pad_token_id": 0}
+TEXT = CLIP | {
+    "vocab_size": 120,
+    "max_position_embeddings": 32,
+    "eos_token_id": 2,
+    "bos_token_id": 1,
+    "pad_token_id": 0,
+}
 TWO = {"self": "text_model_output.attentions", "vision": "vision_model_output.attentions"}
 IMAGE_TOKEN = 119
 MROPE = {"rope_type": "default", "mrope_section": [1, 1, 2], "rope_theta": 10000.0}
