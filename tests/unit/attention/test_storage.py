@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import random
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -183,7 +184,8 @@ class TestAtomic:
         old = everything()
         old.save(tmp_path / "c")
 
-        def fail(*args, **kwargs):
+        def fail(arrays, path, metadata):
+            Path(path).write_bytes(b"a first part")
             raise OSError(28, "No space left on device")
 
         monkeypatch.setattr(f"safetensors.{library}.save_file", fail)
@@ -192,6 +194,15 @@ class TestAtomic:
             capture_of({1: dense.cases()["full"].layer(move)}).save(tmp_path / "c")
         assert names_in(tmp_path) == ["c"]
         assert_same(old, load(tmp_path / "c"))
+
+    def test_a_loaded_capture_outlives_its_file(self, tmp_path):
+        before = everything()
+        before.save(tmp_path / "c")
+        again = load(tmp_path / "c")
+        capture_of({1: dense.cases()["scale"].layer()}).save(tmp_path / "c")
+        assert_same(before, again)
+        (tmp_path / "c").unlink()
+        assert_same(before, again)
 
     @pytest.mark.parametrize("library", ["numpy", "torch"])
     def test_a_disk_error_is_an_os_error(self, tmp_path, monkeypatch, library):
