@@ -3,7 +3,7 @@ import { type Context, togglePin } from "../context.js";
 import { el, setAttribute } from "../dom.js";
 import type { Side } from "../state.js";
 import { contains, pieces, shown } from "../text.js";
-import { type ColumnWindow, heldMiddle, middleOf, visibleRange } from "./window.js";
+import { type ColumnWindow, drawnMiddle, middleOf, visibleRange } from "./window.js";
 
 export interface ColumnPaint {
   window: ColumnWindow;
@@ -70,12 +70,14 @@ export class TokenColumn {
     const known = this.#nodes.get(unit);
     const node = known ?? this.#make(axis, unit);
     const pinned = paint.pinned === unit;
-    const y = (pinned ? heldMiddle : middleOf)(paint.window, unit) - paint.window.pitch / 2;
+    const drawn = drawnMiddle(paint.window, unit, paint.pinned);
+    const y = (drawn ?? middleOf(paint.window, unit)) - paint.window.pitch / 2;
     node.style.setProperty("transform", `translateY(${y.toFixed(1)}px)`);
     node.style.setProperty("height", `${paint.window.pitch}px`);
     setAttribute(node, "tabindex", unit === entry ? 0 : -1);
     setAttribute(node, "aria-pressed", String(pinned));
     node.classList.toggle("pinned", pinned);
+    node.classList.toggle("covered", drawn === null);
     node.classList.toggle("hovered", paint.hovered === unit);
     node.classList.toggle("bold", paint.bold.has(unit));
     node.classList.toggle("found", contains(axis.units[unit]?.text ?? "", paint.wanted));

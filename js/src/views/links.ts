@@ -4,17 +4,21 @@ import type { Series } from "../data.js";
 import { el, onSize, prepare, setText, watch } from "../dom.js";
 import { type LinkBundle, paintLinks, paintSquare } from "../draw/links.js";
 import { css } from "../draw/palette.js";
+import type { Side } from "../state.js";
 import { shown } from "../text.js";
+import { range } from "./cells.js";
 import { type ColumnPaint, TokenColumn } from "./column.js";
 import { legendText } from "./legend.js";
 import { type Line, rowStrengths, strongest } from "./lines.js";
 import type { View } from "./registry.js";
 import {
   type ColumnWindow,
+  drawnMiddle,
   heldMiddle,
   middleOf,
   offsetOf,
   pitchFor,
+  type Spare,
   scrollTo,
   visibleRange,
 } from "./window.js";
@@ -56,8 +60,8 @@ class Links implements View {
     const { life, state, data, scheduler } = context;
     this.#ask = scheduler.settle(ASK_MS, true);
     this.#columns = {
-      query: new TokenColumn("query", context, (unit) => this.#reveal("query", unit)),
-      key: new TokenColumn("key", context, (unit) => this.#reveal("key", unit)),
+      query: new TokenColumn("query", context, (unit) => this.#step("query", unit)),
+      key: new TokenColumn("key", context, (unit) => this.#step("key", unit)),
     };
     this.#stage.append(this.#canvas, this.#columns.query.element, this.#columns.key.element);
     this.#scroller = el("div", { class: "scroller", tabindex: -1 }, this.#stage, this.#spacer);
@@ -87,8 +91,7 @@ class Links implements View {
     watch(life, () => {
       const [query, key] = [state.now.query.value, state.now.key.value];
       untracked(() => {
-        if (query !== null) this.#reveal("query", query);
-        else if (key !== null) this.#reveal("key", key);
+        if (query !== null || key !== null) this.#revealPinned();
       });
     });
   }
@@ -108,10 +111,26 @@ class Links implements View {
     return Math.max(query.count, key.count) * query.pitch;
   }
 
-  #reveal(side: "query" | "key", unit: number): void {
-    if (this.#layout.height === 0) return;
-    const target = scrollTo(this.#window(side), unit, this.#tallest(), this.#scroller.scrollTop);
+  #scroll(side: Side, unit: number, spare: Spare): void {
+    const target = scrollTo(this.#window(side), unit, this.#tallest(), this.#scroller.scrollTop, spare);
     if (target !== null) this.#scroller.scrollTop = target;
+  }
+
+  /** What the keyboard steps to must not end under a pinned row that is held at the edge. */
+  #step(side: Side, unit: number): void {
+    const { pitch } = this.#window(side);
+    this.#scroll(side, unit, { least: pitch, aim: pitch });
+    this.#paint();
+  }
+
+  /** A pinned token out of sight comes to the middle. */
+  #revealPinned(): void {
+    const { query, key } = this.context.state.now;
+    const { height } = this.#layout;
+    if (height === 0) return;
+    const side = query.value === null ? "key" : "query";
+    const unit = query.value ?? key.value;
+    if (unit !== null) this.#scroll(side, unit, { least: 0, aim: height / 2 });
     this.#paint();
   }
 
@@ -141,8 +160,13 @@ class Links implements View {
     if (life.aborted) return;
     const { now } = state;
     const series = data.series;
+    const unseen = this.#layout.height === 0;
     this.#measure(series.length);
     if (this.#layout.width === 0 || this.#layout.height === 0) return;
+    if (unseen) {
+      this.#revealPinned();
+      return;
+    }
     const windows = { query: this.#window("query"), key: this.#window("key") };
     this.#ask(() => this.#request());
     const bold = { query: new Set<number>(), key: new Set<number>() };
@@ -173,7 +197,7 @@ class Links implements View {
     const { state, data, life } = this.context;
     if (life.aborted) return;
     const { from, to } = visibleRange(this.#window("query"), OVERSCAN);
-    const rows = Array.from({ length: Math.max(0, to - from) }, (_, at) => from + at);
+    const rows = range(from, to);
     const active = state.now.activeQuery.value;
     data.need("links", active === null ? rows : [active, ...rows]);
     data.needColumn("links key", state.now.activeKey.value);
@@ -189,7 +213,7 @@ class Links implements View {
     const [query, key] = [activeQuery.value, activeKey.value];
     const weights = measure.value === "weights";
     const { from, to } = visibleRange(window);
-    const shownRows = new Set(Array.from({ length: Math.max(0, to - from) }, (_, at) => from + at));
+    const shownRows = new Set(range(from, to));
     const pinned = state.now.query.value;
     for (const row of [query, pinned]) if (row !== null) shownRows.add(row);
     const lines: Line[] = [];
@@ -284,20 +308,19 @@ class Links implements View {
     if (query === null) return;
     const { left, right, squares, square } = this.#layout;
     const { from, to } = visibleRange(window);
+    const pinned = state.now.key.value;
+    const keys = new Set(range(from, to));
+    if (pinned !== null) keys.add(pinned);
     series.forEach((one, index) => {
       const values = data.row(one, query)?.values;
       if (!values) return;
       const strengths = rowStrengths(values, state.now.measure.value, state.synced.color_scale.value);
       const x = right - left + 4 + (squares / series.length) * index;
-      for (let key = from; key < to; key++) {
+      for (const key of keys) {
         const strength = strengths[key] as number;
-        if (Number.isNaN(strength)) continue;
-        paintSquare(
-          pen,
-          [x, middleOf(window, key) - square / 2, square],
-          colorOf(this.context, series, index),
-          strength,
-        );
+        const middle = drawnMiddle(window, key, pinned);
+        if (Number.isNaN(strength) || middle === null) continue;
+        paintSquare(pen, [x, middle - square / 2, square], colorOf(this.context, series, index), strength);
       }
     });
   }
