@@ -1,12 +1,13 @@
 import { untracked } from "@preact/signals-core";
+import { textAt } from "../attention/axis.js";
+import { atEnd, clamp, range } from "../basics.js";
 import { type Context, colorOf, paletteOf } from "../context.js";
 import type { Series } from "../data.js";
-import { el, onSize, prepare, setText, watch } from "../dom.js";
+import { el, onSize, prepare, setStyle, setText, watch } from "../dom.js";
 import { type LinkBundle, paintLinks, paintSquare } from "../draw/links.js";
 import { css } from "../draw/palette.js";
 import type { Side } from "../state.js";
 import { shown } from "../text.js";
-import { range } from "./cells.js";
 import { type ColumnPaint, TokenColumn } from "./column.js";
 import { legendText } from "./legend.js";
 import { type Line, rowStrengths, strongest } from "./lines.js";
@@ -28,6 +29,7 @@ const OVERSCAN = 6;
 const ASK_MS = 40;
 const BOLD = 0.25;
 const HEAD = 20;
+const TITLES = { query: "query (from)", key: "key (to)" } as const;
 
 interface Layout {
   width: number;
@@ -45,10 +47,10 @@ class Links implements View {
   readonly #spacer = el("div");
   readonly #scroller: HTMLElement;
   readonly #legend = el("div", { class: "legend" });
-  readonly #titles = [
-    el("div", { class: "column-title" }, "query (from)"),
-    el("div", { class: "column-title" }, "key (to)"),
-  ];
+  readonly #titles = {
+    query: el("div", { class: "column-title" }, TITLES.query),
+    key: el("div", { class: "column-title" }, TITLES.key),
+  };
   readonly #columns: { query: TokenColumn; key: TokenColumn };
   readonly #draw = () => this.#paint();
   readonly #ask: (job: () => void) => void;
@@ -65,12 +67,19 @@ class Links implements View {
     };
     this.#stage.append(this.#canvas, this.#columns.query.element, this.#columns.key.element);
     this.#scroller = el("div", { class: "scroller", tabindex: -1 }, this.#stage, this.#spacer);
-    this.element = el("div", { class: "links" }, ...this.#titles, this.#scroller, this.#legend);
+    this.element = el(
+      "div",
+      { class: "links" },
+      this.#titles.query,
+      this.#titles.key,
+      this.#scroller,
+      this.#legend,
+    );
     this.#scroller.addEventListener("scroll", () => scheduler.paint(this.#draw), {
       signal: life,
       passive: true,
     });
-    life.addEventListener("abort", () => {
+    atEnd(life, () => {
       data.need("links", []);
       data.needColumn("links key", null);
     });
@@ -137,7 +146,7 @@ class Links implements View {
   #measure(series: number): void {
     const width = this.#scroller.clientWidth;
     const height = this.#scroller.clientHeight;
-    const squares = Math.min(series * 22, Math.max(22, Math.round(width * 0.12)));
+    const squares = clamp(Math.round(width * 0.12), 22, series * 22);
     this.#layout = {
       width,
       height,
@@ -147,12 +156,12 @@ class Links implements View {
       square: Math.min(20, squares / series - 2),
     };
     const { left, right } = this.#layout;
-    this.#stage.style.setProperty("height", `${height}px`);
-    this.#spacer.style.setProperty("height", `${Math.max(0, this.#tallest() - height)}px`);
-    this.#columns.query.element.style.setProperty("width", `${left - 4}px`);
-    this.#columns.key.element.style.setProperty("left", `${right + squares + 4}px`);
-    this.#titles[0]?.style.setProperty("width", `${left - 10}px`);
-    this.#titles[1]?.style.setProperty("left", `${right + squares + 10}px`);
+    setStyle(this.#stage, "height", height);
+    setStyle(this.#spacer, "height", Math.max(0, this.#tallest() - height));
+    setStyle(this.#columns.query.element, "width", left - 4);
+    setStyle(this.#columns.key.element, "left", right + squares + 4);
+    setStyle(this.#titles.query, "width", left - 10);
+    setStyle(this.#titles.key, "left", right + squares + 10);
   }
 
   #paint(): void {
@@ -263,7 +272,7 @@ class Links implements View {
 
   #paintCanvas(series: readonly Series[], windows: { query: ColumnWindow; key: ColumnWindow }): void {
     const { left, right, height, squares } = this.#layout;
-    this.#canvas.style.setProperty("left", `${left}px`);
+    setStyle(this.#canvas, "left", left);
     const pen = prepare(this.#canvas, right - left + squares + 4, height);
     if (pen) this.#paintLinks(pen, series, windows);
   }
@@ -343,14 +352,14 @@ class Links implements View {
       pen.textAlign = side === "query" ? "right" : "left";
       pen.fillStyle = palette.faint;
       pen.font = "11px system-ui, sans-serif";
-      pen.fillText(side === "query" ? "query (from)" : "key (to)", x, HEAD / 2);
+      pen.fillText(TITLES[side], x, HEAD / 2);
       const { from, to } = visibleRange(windows[side]);
       for (let unit = from; unit < to; unit++) {
         const active = unit === state.now[side].value;
         pen.font = `${active ? "bold " : ""}13px system-ui, sans-serif`;
         pen.fillStyle = axis.units[unit]?.special ? palette.faint : palette.ink;
         const room = side === "query" ? left - 14 : width - x - 4;
-        pen.fillText(shown(axis.units[unit]?.text ?? ""), x, HEAD + middleOf(windows[side], unit), room);
+        pen.fillText(shown(textAt(axis, unit)), x, HEAD + middleOf(windows[side], unit), room);
       }
     }
     pen.translate(left, HEAD);

@@ -1,3 +1,4 @@
+import { clamp } from "../basics.js";
 /** Where the rows of a column lie when a column too tall for the screen is scrolled. */
 export interface ColumnWindow {
   count: number;
@@ -23,13 +24,13 @@ export function pitchFor(height: number, count: number): number {
 export function offsetOf(scrolled: number, content: number, tallest: number, height: number): number {
   const room = Math.max(0, content - height);
   const most = Math.max(0, tallest - height);
-  return most === 0 ? 0 : room * Math.min(1, Math.max(0, scrolled / most));
+  return most === 0 ? 0 : room * clamp(scrolled / most, 0, 1);
 }
 
 export function visibleRange(column: ColumnWindow, overscan = 0): Range {
   const from = Math.floor(column.offset / column.pitch) - overscan;
   const to = Math.ceil((column.offset + column.height) / column.pitch) + overscan;
-  return { from: Math.min(column.count, Math.max(0, from)), to: Math.max(0, Math.min(column.count, to)) };
+  return { from: clamp(from, 0, column.count), to: clamp(to, 0, column.count) };
 }
 
 /** The middle of a row, in pixels from the top of the window. */
@@ -76,7 +77,7 @@ export function scrollTo(
   const room = Math.max(0, content - column.height);
   if (room === 0) return null;
   const wanted = middle < inside ? row * column.pitch - aim : (row + 1) * column.pitch - column.height + aim;
-  const share = Math.min(1, Math.max(0, wanted / room));
+  const share = clamp(wanted / room, 0, 1);
   const target = share * Math.max(0, tallest - column.height);
   return Math.abs(target - scrolled) < 0.5 ? null : target;
 }
