@@ -31,7 +31,13 @@ export function makeTopBar(
   kinds.addEventListener("change", () => {
     state.set({ kind: kinds.value, query: null, key: null });
   });
-  const title = el("div", { class: "title" }, el("b", {}, state.capture.model), kinds, about);
+  const title = el(
+    "div",
+    { class: "title" },
+    el("b", { hidden: !state.capture.model }, state.capture.model),
+    kinds,
+    about,
+  );
   const { element: tablist, tabs } = makeTabs(context, panel);
   const button = (name: string, label: string, run: () => void, icon = "") => {
     const node = el("button", { type: "button", class: name }, icon, el("span", {}, label));
