@@ -251,7 +251,6 @@ def test_a_held_token_stands_alone(page, tmp_path):
         assert all(bottom <= box["y"] + 4 or top >= box["y"] + box["height"] - 4 for top, bottom in others)
 
 
-@pytest.mark.xfail(reason="below one pixel a cell the picture takes the nearest cell, not the largest", strict=True)
 def test_a_small_matrix_loses_no_strong_column(page, tmp_path):
     """Fewer pixels than tokens: each pixel has to show the strongest of what it covers."""
     n, strong = 467, [1, 50, 101, 202, 333, 420]
