@@ -98,7 +98,7 @@ def assert_same(one, other):
             assert (layer.dtype, layer.nbytes, layer.n_heads) == (again.dtype, again.nbytes, again.n_heads)
             assert (layer.mask.bits is None) == (again.mask.bits is None)
             np.testing.assert_array_equal(layer.mask.allowed(slice(None)), again.mask.allowed(slice(None)))
-            np.testing.assert_allclose(mine.weights(number), its.weights(number), atol=1e-6)
+            np.testing.assert_allclose(mine.weights(number), its.weights(number), atol=1e-5)
             if isinstance(layer, QueriesKeys):
                 assert (layer.scale, layer.softcap) == (again.scale, again.softcap)
                 for name in ("queries", "keys", "bias", "sinks", "values"):
@@ -135,7 +135,7 @@ class TestRoundTrip:
         assert again.layer(0).mask is again.layer(1).mask is again.layer(2).mask
 
     def test_views_and_views_of_views(self, tmp_path):
-        whole = torch.randn(3, N, 24)
+        whole = torch.from_numpy(np.random.default_rng(3).normal(size=(3, N, 24)).astype(np.float32))
         layer = QueriesKeys(whole[:, :, :8], whole[:, :, 8:16], 1.0, Mask.causal(N, N), values=whole[:, :, 16:])
         assert_same(before := capture_of({0: layer}), self.through(tmp_path, before))
         turned = QueriesKeys(whole.numpy()[:, ::-1, ::3], whole.numpy()[:, ::-1, ::3], 1.0, Mask.full(N, N))
