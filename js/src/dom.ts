@@ -41,6 +41,16 @@ export const listenTo =
   (name, run) =>
     node.addEventListener(name, run, { signal });
 
+export function button(
+  attributes: Attributes,
+  run: () => void,
+  ...children: (Node | string)[]
+): HTMLButtonElement {
+  const node = el("button", { type: "button", ...attributes }, ...children);
+  node.addEventListener("click", run);
+  return node;
+}
+
 /** The keys that belong to the browser and the host. */
 export const isShortcut = (event: KeyboardEvent): boolean => event.ctrlKey || event.metaKey || event.altKey;
 

@@ -148,6 +148,13 @@ export class State {
     this.now = derive(capture, this.synced, this.page);
   }
 
+  /** Makes an effect follow all that decides what is drawn, what is pointed at included. */
+  follow(): void {
+    const { synced, now, page } = this;
+    const all: ReadonlySignal<unknown>[] = [...Object.values(synced), ...Object.values(now)];
+    for (const one of [...all, page.dark, page.wanted]) void one.value;
+  }
+
   /** A change made in the page. */
   set(patch: Partial<Traits>): void {
     const whole = couple(this.now.kind.value, this.now.heads.value, patch);

@@ -37,15 +37,8 @@ export function makeInspector(context: Context): HTMLElement {
     data.needColumn("inspector key", subject?.side === "key" ? subject.unit : null);
   };
   watch(life, () => {
-    const { now, synced } = state;
-    void [
-      data.version.value,
-      now.heads.value,
-      now.measure.value,
-      synced.aggregate.value,
-      synced.special_tokens.value,
-    ];
-    void [now.queries.value, now.keys.value, state.page.dark.value, synced.color_scale.value];
+    state.follow();
+    void data.version.value;
     for (const one of data.series) for (const head of one.heads) chips(head);
     const subject = subjectOf(context);
     if (subject) later(request);

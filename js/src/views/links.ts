@@ -85,16 +85,8 @@ class Links implements View {
     });
     onSize(this.#scroller, life, () => scheduler.paint(this.#draw));
     watch(life, () => {
-      const { now, synced, page } = state;
-      void [data.version.value, now.queries.value, now.keys.value, now.heads.value, now.measure.value];
-      void [now.query.value, now.key.value, page.hoverQuery.value, page.hoverKey.value, page.wanted.value];
-      void [
-        synced.aggregate.value,
-        synced.threshold.value,
-        synced.special_tokens.value,
-        synced.color_scale.value,
-      ];
-      void page.dark.value;
+      state.follow();
+      void data.version.value;
       scheduler.paint(this.#draw);
     });
     watch(life, () => {

@@ -2,7 +2,7 @@ import { textAt } from "../attention/axis.js";
 import { atEnd, clamp, range } from "../basics.js";
 import { type Context, paletteOf } from "../context.js";
 import type { Series } from "../data.js";
-import { el, onSize, prepare, setAttribute, setText, watch } from "../dom.js";
+import { button, el, onSize, prepare, setAttribute, setText, watch } from "../dom.js";
 import {
   type HeatFrame,
   outlineCell,
@@ -49,17 +49,14 @@ class Matrix implements View, Gestures {
     const { life, scheduler, state, data } = context;
     this.#cells = new Cells(context, () => scheduler.paint(this.#draw));
     this.#plot = el("div", { class: "plot" }, this.#canvas, this.#grid.element);
-    const button = (label: string, text: string, run: () => void) => {
-      const node = el("button", { type: "button", class: "small", "aria-label": label }, text);
-      node.addEventListener("click", run, { signal: life });
-      return node;
-    };
+    const small = (label: string, text: string, run: () => void) =>
+      button({ class: "small", "aria-label": label }, run, text);
     const zoom = el(
       "div",
       { class: "zoom", role: "group", "aria-label": "Zoom" },
-      button("Zoom out", "−", () => this.zoom(1 / 1.5)),
-      button("Zoom in", "+", () => this.zoom(1.5)),
-      button("fit the whole matrix", "fit", () => this.fit()),
+      small("Zoom out", "−", () => this.zoom(1 / 1.5)),
+      small("Zoom in", "+", () => this.zoom(1.5)),
+      small("fit the whole matrix", "fit", () => this.fit()),
     );
     const legend = el("div", { class: "legend" }, this.#scale.element, this.#masked, this.#note);
     this.element = el(
@@ -83,10 +80,8 @@ class Matrix implements View, Gestures {
     atEnd(life, () => data.need("matrix", []));
     listen(this, this.#canvas, this.#grid.cell, life);
     watch(life, () => {
-      const { now, synced, page } = state;
-      void [data.version.value, now.queries.value, now.keys.value, now.heads.value, now.measure.value];
-      void [now.query.value, now.key.value, synced.aggregate.value, synced.special_tokens.value];
-      void [synced.color_scale.value, page.dark.value];
+      state.follow();
+      void data.version.value;
       scheduler.paint(this.#draw);
     });
   }
@@ -330,12 +325,11 @@ class Matrix implements View, Gestures {
       this.#switch.dataset.names = names;
       this.#switch.replaceChildren(
         ...all.map((one) => {
-          const node = el("button", { type: "button", class: "small" }, one.name);
-          node.addEventListener("click", () => {
+          const choose = () => {
             this.#chosen = one.name;
             this.context.scheduler.paint(this.#draw);
-          });
-          return node;
+          };
+          return button({ class: "small" }, choose, one.name);
         }),
       );
     }
