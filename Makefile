@@ -33,7 +33,7 @@ demo: setup ## run the start-here notebook on real weights; leaves the executed 
 	@$(BIN)/python .ci/demo.py $(DEMO)
 
 lab: demo ## open the notebook in JupyterLab
-	$(BIN)/jupyter lab $$(ls $(DEMO)/start-here.ipynb $(DEMO)/induction.ipynb 2>/dev/null | head -1)
+	$(BIN)/jupyter lab $$([ "$$(id -u)" = 0 ] && echo --allow-root) $$(ls $(DEMO)/start-here.ipynb $(DEMO)/induction.ipynb 2>/dev/null | head -1)
 
 gallery: setup ## screenshots of every view in build/gallery, and those the README shows
 	$(BIN)/python -m tests.browser.gallery build/gallery

@@ -1,6 +1,7 @@
 import { type Signal, signal } from "@preact/signals-core";
 import { type Axis, joinKeys, maxRows, meanRows } from "./attention/axis.js";
 import { withoutSpecial } from "./attention/special.js";
+import { atEnd, clamp, givenUp, messageOf } from "./basics.js";
 import type { Head, Span } from "./protocol.js";
 import type { Block, Source } from "./source.js";
 import type { State } from "./state.js";
@@ -22,8 +23,7 @@ const BLOCK = 65_536;
 const REQUEST = 262_144;
 const ROWS_KEPT = 4_000_000;
 
-export const rowsPerBlock = (keys: number): number =>
-  Math.max(1, Math.min(256, Math.floor(BLOCK / Math.max(1, keys))));
+export const rowsPerBlock = (keys: number): number => clamp(Math.floor(BLOCK / Math.max(1, keys)), 1, 256);
 
 export function seriesOf(heads: readonly Head[], aggregate: string): Series[] {
   if (aggregate !== "none" && heads.length > 1) {
@@ -50,7 +50,7 @@ export class Data {
     readonly source: Source,
     readonly life: AbortSignal,
   ) {
-    life.addEventListener("abort", () => this.#drop(() => true));
+    atEnd(life, () => this.#drop(() => true));
   }
 
   get series(): Series[] {
@@ -176,7 +176,7 @@ export class Data {
       },
       (error: unknown) => {
         if (signal.aborted) return;
-        this.state.page.message.value = error instanceof Error ? error.message : String(error);
+        this.state.page.message.value = messageOf(error);
         // The name stays, so that a refusal is not asked for again with every frame.
         setTimeout(() => this.#asked.delete(name), 5_000);
       },
@@ -186,7 +186,7 @@ export class Data {
   #drop(unwanted: (name: string) => boolean): void {
     for (const [name, controller] of this.#asked) {
       if (!unwanted(name)) continue;
-      controller.abort(new DOMException("No longer wanted.", "AbortError"));
+      controller.abort(givenUp());
       this.#asked.delete(name);
     }
   }

@@ -1,4 +1,5 @@
 import { effect } from "@preact/signals-core";
+import { atEnd } from "./basics.js";
 
 type Attributes = Record<string, string | number | boolean | undefined>;
 
@@ -24,6 +25,35 @@ export function setAttribute(
     node.setAttribute(name, value === true ? "" : String(value));
 }
 
+/** A number counts pixels. */
+export function setStyle(node: HTMLElement, name: string, value: string | number): void {
+  node.style.setProperty(name, typeof value === "number" ? `${value}px` : value);
+}
+
+type On = <Name extends keyof HTMLElementEventMap>(
+  name: Name,
+  run: (event: HTMLElementEventMap[Name]) => void,
+) => void;
+
+/** Listens to an element as long as its owner lives. */
+export const listenTo =
+  (node: HTMLElement, signal: AbortSignal): On =>
+  (name, run) =>
+    node.addEventListener(name, run, { signal });
+
+export function button(
+  attributes: Attributes,
+  run: () => void,
+  ...children: (Node | string)[]
+): HTMLButtonElement {
+  const node = el("button", { type: "button", ...attributes }, ...children);
+  node.addEventListener("click", run);
+  return node;
+}
+
+/** The keys that belong to the browser and the host. */
+export const isShortcut = (event: KeyboardEvent): boolean => event.ctrlKey || event.metaKey || event.altKey;
+
 export function setText(node: Node, text: string): void {
   if (node.textContent !== text) node.textContent = text;
 }
@@ -32,7 +62,7 @@ export function setText(node: Node, text: string): void {
 export function watch(life: AbortSignal, run: () => void): void {
   if (life.aborted) return;
   const stop = effect(run);
-  life.addEventListener("abort", stop, { once: true });
+  atEnd(life, stop);
 }
 
 /** Follows an element's size and says it in whole CSS pixels. */
@@ -46,7 +76,7 @@ export function onSize(
     if (box) tell(Math.floor(box.width), Math.floor(box.height));
   });
   observer.observe(node);
-  life.addEventListener("abort", () => observer.disconnect(), { once: true });
+  atEnd(life, () => observer.disconnect());
 }
 
 /** Sizes a canvas for the screen's pixels and hands out a context that counts in CSS pixels. */
@@ -60,8 +90,8 @@ export function prepare(
   const tall = Math.max(1, Math.round(height * ratio));
   if (canvas.width !== wide) canvas.width = wide;
   if (canvas.height !== tall) canvas.height = tall;
-  canvas.style.setProperty("width", `${width}px`);
-  canvas.style.setProperty("height", `${height}px`);
+  setStyle(canvas, "width", width);
+  setStyle(canvas, "height", height);
   const context = canvas.getContext("2d");
   context?.setTransform(ratio, 0, 0, ratio, 0, 0);
   context?.clearRect(0, 0, width, height);

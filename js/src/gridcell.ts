@@ -1,4 +1,4 @@
-import { el, setAttribute } from "./dom.js";
+import { el, setAttribute, setStyle } from "./dom.js";
 
 /** One focusable cell that stands for the current cell of a canvas grid, so that the keyboard reaches all of it. */
 export class GridCell {
@@ -20,8 +20,8 @@ export class GridCell {
   }
 
   place(x: number, y: number, width: number, height: number): void {
-    this.cell.style.setProperty("transform", `translate(${x.toFixed(1)}px, ${y.toFixed(1)}px)`);
-    this.cell.style.setProperty("width", `${width.toFixed(1)}px`);
-    this.cell.style.setProperty("height", `${height.toFixed(1)}px`);
+    setStyle(this.cell, "transform", `translate(${x.toFixed(1)}px, ${y.toFixed(1)}px)`);
+    setStyle(this.cell, "width", width.toFixed(1));
+    setStyle(this.cell, "height", height.toFixed(1));
   }
 }

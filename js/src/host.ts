@@ -1,3 +1,4 @@
+import { messageOf } from "./basics.js";
 import { mount } from "./page.js";
 import { readPack } from "./source/pack.js";
 import { StoredChannel } from "./source/stored.js";
@@ -29,7 +30,7 @@ async function start(): Promise<void> {
     const source = new CachedSource(new StoredChannel(pack), pack.seeds);
     mount(root, new State(pack.capture, initial), source, new AbortController().signal, true);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     say(root, `This page cannot be shown; it may have been cut off or changed. ${reason}`);
   }
 }

@@ -1,3 +1,4 @@
+import { atEnd, clamp, givenUp } from "./basics.js";
 import { type Context, paletteOf } from "./context.js";
 import { makeBottomBar } from "./controls/bottombar.js";
 import { makeInspector } from "./controls/inspector.js";
@@ -6,7 +7,7 @@ import { makeRail } from "./controls/rail.js";
 import { makeTooltip } from "./controls/tooltip.js";
 import { makeTopBar } from "./controls/topbar.js";
 import { Data } from "./data.js";
-import { el, onSize, setAttribute, setText, watch } from "./dom.js";
+import { el, onSize, setAttribute, setStyle, setText, watch } from "./dom.js";
 import { download } from "./picture.js";
 import { Scheduler } from "./scheduler.js";
 import type { Source } from "./source.js";
@@ -28,7 +29,7 @@ export function mount(
   const root = el("div", {
     class: fill ? "attnscope fill" : "attnscope",
     role: "region",
-    "aria-label": `Attention of ${state.capture.model}`,
+    "aria-label": state.capture.model ? `Attention of ${state.capture.model}` : "Attention",
     "data-ready": "false",
     "data-lm-suppress-shortcuts": "true",
     "data-jp-suppress-context-menu": "true",
@@ -66,7 +67,7 @@ export function mount(
   followSize(root, context, fold);
   followLook(root, context, live);
   followWork(root, context);
-  life.addEventListener("abort", () => root.remove(), { once: true });
+  atEnd(life, () => root.remove());
 }
 
 /** One view lives at a time; its listeners end with it. */
@@ -79,12 +80,12 @@ function showViews(
   const { state, life } = context;
   let shown = "";
   let current: AbortController | null = null;
-  life.addEventListener("abort", () => current?.abort(life.reason), { once: true });
+  atEnd(life, () => current?.abort(life.reason));
   watch(life, () => {
     const entry = VIEWS.find(({ name }) => name === state.synced.view.value) ?? VIEWS[0];
     if (!entry || entry.name === shown) return;
     shown = entry.name;
-    current?.abort(new DOMException("Another view is shown.", "AbortError"));
+    current?.abort(givenUp("Another view is shown."));
     current = new AbortController();
     const { signal } = current;
     state.page.hoverQuery.value = null;
@@ -120,8 +121,8 @@ function followLook(root: HTMLElement, { state, life }: Context, live: HTMLEleme
   watch(life, update);
   watch(life, () => {
     setAttribute(root, "data-theme", state.page.dark.value ? "dark" : "light");
-    const height = Math.min(4000, Math.max(260, state.synced.height.value));
-    if (!root.classList.contains("fill")) root.style.setProperty("height", `${height}px`);
+    const height = clamp(state.synced.height.value, 260, 4000);
+    if (!root.classList.contains("fill")) setStyle(root, "height", height);
     setText(live, state.page.spoken.value);
   });
   watch(life, () => {

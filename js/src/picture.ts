@@ -1,3 +1,4 @@
+import { textAt } from "./attention/axis.js";
 import { el } from "./dom.js";
 import type { Palette } from "./draw/palette.js";
 import type { State } from "./state.js";
@@ -9,10 +10,8 @@ const HEAD = 30;
 function caption({ capture, now }: State): string {
   const heads = now.heads.value.map(([layer, head]) => `L${layer} H${head}`).join(", ");
   const pinned =
-    now.query.value === null
-      ? ""
-      : ` · query “${shown(now.queries.value.units[now.query.value]?.text ?? "")}”`;
-  return `${capture.model} · ${now.kind.value.label} · ${heads}${pinned}`;
+    now.query.value === null ? "" : ` · query “${shown(textAt(now.queries.value, now.query.value))}”`;
+  return `${capture.model && `${capture.model} · `}${now.kind.value.label} · ${heads}${pinned}`;
 }
 
 export function download(state: State, picture: HTMLCanvasElement | null, palette: Palette): void {

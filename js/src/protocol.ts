@@ -1,3 +1,5 @@
+import { shown } from "./text.js";
+
 export const VERSION = 1;
 
 export type Head = readonly [layer: number, head: number];
@@ -156,6 +158,12 @@ function readTokens(value: unknown, where: string): TokensInfo {
   };
 }
 
+/** A name somebody gave, which the page shows as text of its own. */
+function readName(value: unknown): string {
+  const name = typeof value === "string" ? value.trim() : "";
+  return name && shown(name);
+}
+
 function readNumber(value: unknown): number | null {
   return typeof value === "number" && Number.isFinite(value) ? value : null;
 }
@@ -180,7 +188,7 @@ function readKind(value: unknown): KindInfo {
   need(isCounts(heads) && heads.length === layers.length, `${kind}.heads must name the heads of each layer`);
   return {
     kind,
-    label: typeof value.label === "string" ? value.label : kind,
+    label: readName(value.label) || kind,
     layers,
     heads,
     queries: readTokens(value.queries, `${kind}.queries`),
@@ -198,7 +206,7 @@ export function readCapture(value: unknown): CaptureInfo {
   need(Array.isArray(value.kinds) && value.kinds.length > 0, "it has no kind of attention");
   return {
     version: VERSION,
-    model: typeof value.model === "string" ? value.model : "",
+    model: readName(value.model),
     kinds: value.kinds.map(readKind),
   };
 }

@@ -1,4 +1,5 @@
 import { type Signal, signal } from "@preact/signals-core";
+import { atEnd } from "./basics.js";
 
 /** Paints once per frame, however many things changed; counts what is still to be painted. */
 export class Scheduler {
@@ -8,7 +9,7 @@ export class Scheduler {
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(readonly life: AbortSignal) {
-    life.addEventListener("abort", () => this.#stop());
+    atEnd(life, () => this.#stop());
   }
 
   paint(job: () => void): void {

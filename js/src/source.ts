@@ -1,4 +1,5 @@
 import { type ReadonlySignal, type Signal, signal } from "@preact/signals-core";
+import { atEnd } from "./basics.js";
 import type { DataRequest, Head, Reply, Span } from "./protocol.js";
 import { ByteCache } from "./source/cache.js";
 import type { Channel, Status } from "./source/kernel.js";
@@ -144,7 +145,7 @@ export class CachedSource implements Source {
         fail(signal.reason);
       };
       if (signal.aborted) return leave();
-      signal.addEventListener("abort", leave, { once: true });
+      atEnd(signal, leave);
       const stay = () => signal.removeEventListener("abort", leave);
       flight.promise.finally(stay).then(settle, fail);
     });

@@ -1,6 +1,7 @@
 import { batch, computed, type ReadonlySignal, type Signal, signal } from "@preact/signals-core";
 import { type Axis, makeAxis } from "./attention/axis.js";
 import type { ColorScale } from "./attention/strength.js";
+import { clamp } from "./basics.js";
 import { type CaptureInfo, type Head, isCount, isHead, type KindInfo } from "./protocol.js";
 
 /** What Python sees too. */
@@ -147,6 +148,13 @@ export class State {
     this.now = derive(capture, this.synced, this.page);
   }
 
+  /** Makes an effect follow all that decides what is drawn, what is pointed at included. */
+  follow(): void {
+    const { synced, now, page } = this;
+    const all: ReadonlySignal<unknown>[] = [...Object.values(synced), ...Object.values(now)];
+    for (const one of [...all, page.dark, page.wanted]) void one.value;
+  }
+
   /** A change made in the page. */
   set(patch: Partial<Traits>): void {
     const whole = couple(this.now.kind.value, this.now.heads.value, patch);
@@ -198,7 +206,7 @@ function derive(capture: CaptureInfo, synced: Signals, page: PageSignals): Deriv
       const { measures } = kind.value;
       return measures.includes(synced.measure.value) ? synced.measure.value : (measures[0] as string);
     }),
-    threshold: computed(() => Math.min(1, Math.max(0, synced.threshold.value))),
+    threshold: computed(() => clamp(synced.threshold.value, 0, 1)),
     activeQuery: computed(() => page.hoverQuery.value ?? query.value),
     activeKey: computed(() => page.hoverKey.value ?? key.value),
   };

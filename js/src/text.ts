@@ -4,25 +4,23 @@ export interface Piece {
   sign: boolean;
 }
 
-const SIGNS: Record<string, string> = { "\n": "⏎", "\r": "␍", "\t": "⇥" };
+const SIGNS: Record<string, string> = { " ": "·", "\r": "⇤", "\t": "⇥" };
+const BREAK = /[\n\v\f\u2028\u2029]/;
+const UNREADABLE = "\ufffd";
+// White space at the ends, and all that is not seen or acts on the text around it: controls and formats other than
+// joiners and Arabic number signs.
+const SIGN =
+  /((?:^ +| +$|(?![\p{Join_C}\u0600-\u0605\u06dd\u0890\u0891\u08e2])[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{NChar}])+)/u;
 
-/** A token as it is shown: white space at its ends, and all that breaks a line, becomes a sign. */
+const signOf = (char: string) => SIGNS[char] ?? (BREAK.test(char) ? "⏎" : UNREADABLE);
+
+/** A token as it is shown: what would not be seen, or would act on other text, becomes a sign. */
 export function pieces(token: string): Piece[] {
-  if (token === "") return [{ text: "∅", sign: true }];
-  const lead = /^ */.exec(token)?.[0].length ?? 0;
-  const trail = lead < token.length ? (/ *$/.exec(token)?.[0].length ?? 0) : 0;
-  const out: Piece[] = [];
-  const push = (text: string, sign: boolean) => {
-    const last = out[out.length - 1];
-    if (last && last.sign === sign) last.text += text;
-    else out.push({ text, sign });
-  };
-  [...token].forEach((char, at, chars) => {
-    if (at < lead || at >= chars.length - trail) push("·", true);
-    else if (char in SIGNS) push(SIGNS[char] as string, true);
-    else push(char, false);
-  });
-  return out;
+  if (/^\p{Join_C}*$/u.test(token)) return [{ text: token ? UNREADABLE : "∅", sign: true }];
+  return token
+    .split(SIGN)
+    .map((text, at) => ({ text: at % 2 ? Array.from(text, signOf).join("") : text, sign: at % 2 === 1 }))
+    .filter(({ text }) => text);
 }
 
 export const shown = (token: string): string =>
@@ -31,7 +29,7 @@ export const shown = (token: string): string =>
     .join("");
 
 /** A token inside a sentence of the page. */
-export const spoken = (token: string): string => token.trim() || shown(token);
+export const spoken = (token: string): string => shown(token.trim() || token);
 
 export function words(name: string): string {
   return name.replaceAll("_", " ");

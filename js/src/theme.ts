@@ -1,3 +1,4 @@
+import { atEnd } from "./basics.js";
 import type { Traits } from "./state.js";
 
 /** Whether the page around a view is dark: the host's own sign first, then the system's wish. */
@@ -45,6 +46,6 @@ export function followTheme(
   const attributeFilter = ["class", "style", "data-jp-theme-light", "data-theme", "data-vscode-theme-kind"];
   for (const node of [document.body, document.documentElement]) observer.observe(node, { attributeFilter });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", update, { signal: life });
-  life.addEventListener("abort", () => observer.disconnect(), { once: true });
+  atEnd(life, () => observer.disconnect());
   return update;
 }

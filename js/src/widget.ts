@@ -1,3 +1,4 @@
+import { atEnd, givenUp, messageOf } from "./basics.js";
 import { mount } from "./page.js";
 import { readCapture } from "./protocol.js";
 import type { Port } from "./source/kernel.js";
@@ -45,7 +46,7 @@ export function join(model: Model, life: AbortSignal): State {
   for (const name of TRAITS) {
     const receive = () => state.receive(name, model.get(name));
     model.on(`change:${name}`, receive);
-    life.addEventListener("abort", () => model.off(`change:${name}`, receive), { once: true });
+    atEnd(life, () => model.off(`change:${name}`, receive));
   }
   return state;
 }
@@ -64,12 +65,12 @@ function render({ model, el, signal }: Rendering): () => void {
         channel.status.value = "silent";
       };
       model.on("comm_live_update", lost);
-      life.addEventListener("abort", () => model.off("comm_live_update", lost), { once: true });
+      atEnd(life, () => model.off("comm_live_update", lost));
     }
   } catch (error) {
-    el.textContent = error instanceof Error ? error.message : String(error);
+    el.textContent = messageOf(error);
   }
-  return () => end.abort(new DOMException("The view was removed.", "AbortError"));
+  return () => end.abort(givenUp("The view was removed."));
 }
 
 export default { render };

@@ -154,6 +154,17 @@ it.each([
   expect(channel.status.value).toBe("silent");
 });
 
+it("says that the kernel runs another version, whatever else is answered", async () => {
+  const channel = new KernelChannel(kernel, life.signal, 1000, 300);
+  const hello = kernel.sent.shift() as Sent;
+  kernel.say({ id: hello.id, type: "hello", version: 2 });
+  expect(channel.status.value).toBe("other");
+  const reply = channel.ask(pair(2), wanted);
+  kernel.answer(kernel.asked(2)[0]?.id ?? "");
+  expect((await reply).shape).toEqual([1, 1]);
+  expect(channel.status.value).toBe("other");
+});
+
 it("hands the kernel's refusal on, and ignores what is not for it", async () => {
   const channel = open();
   const reply = channel.ask(pair(1), wanted);

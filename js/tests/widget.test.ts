@@ -135,6 +135,42 @@ it("traits from outside that make no sense are held out", async () => {
   expect(el.querySelector('[role="tab"][aria-selected="true"]')?.textContent).toBe("Links");
 });
 
+it("a kernel of another version is said to be one", async () => {
+  const model = make();
+  const { el } = show(model);
+  const hello = model.sent.find(({ type }) => type === "hello") as { id?: string } | undefined;
+  for (const run of model.listeners.get("msg:custom") ?? [])
+    (run as (content: unknown) => void)({ id: hello?.id, type: "hello", version: 2 });
+  await frame();
+  expect(el.querySelector(".status")?.textContent).toMatch(/another version/);
+  expect(el.querySelector(".status")?.getAttribute("data-status")).toBe("other");
+});
+
+it("without a model's name nothing is left empty for it", async () => {
+  const model = make();
+  model.traits._capture = { ...captureInfo(), model: " " };
+  const { el } = show(model);
+  await frame();
+  expect(el.querySelector(".attnscope")?.getAttribute("aria-label")).toBe("Attention");
+  expect(el.querySelector<HTMLElement>(".title b")?.hidden).toBe(true);
+});
+
+it("the head map says what its colours mean", async () => {
+  const model = make();
+  model.traits._first = [
+    {
+      request: { type: "statistic", kind: "self", statistic: "entropy" },
+      reply: { shape: [2, 4], data: new Float32Array([0.25, 0.5, NaN, NaN, 0.1, 0.2, 0.3, 0.75]) },
+    },
+  ];
+  const { el } = show(model);
+  await frame();
+  expect(el.querySelector(".headmap + .color-scale")?.textContent).toBe("0.100.75");
+  model.set("color_scale", "log");
+  await frame();
+  expect(el.querySelector(".headmap + .color-scale")?.textContent).toContain("(log)");
+});
+
 it("says what is wrong with a capture it cannot read", () => {
   const { el } = show(new FakeModel({ _capture: { version: 9 } }));
   expect(el.textContent).toMatch(/not readable/);

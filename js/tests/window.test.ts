@@ -3,6 +3,7 @@ import { type Line, strongest } from "../src/views/lines.js";
 import { clampViewport, fitCell, revealCell, zoomAt } from "../src/views/viewport.js";
 import {
   type ColumnWindow,
+  drawnMiddle,
   heldMiddle,
   middleOf,
   offsetOf,
@@ -43,6 +44,27 @@ describe("a column's window", () => {
     expect(scrollTo(column(100), 20, 20_000, 100)).toBe(220);
     const short = { ...column(0, 100), offset: 0 };
     expect(scrollTo(short, 99, 20_000, 0)).toBe(19_800);
+  });
+
+  it("keeps a step off the edge, and brings what is far to the middle", () => {
+    const step = { least: 20, aim: 20 };
+    expect(scrollTo(column(100), 6, 20_000, 100, step)).toBeNull();
+    expect(scrollTo(column(100), 5, 20_000, 100, step)).toBe(80);
+    expect(scrollTo(column(100), 14, 20_000, 100, step)).toBe(120);
+    const far = { least: 0, aim: 100 };
+    expect(scrollTo(column(100), 5, 20_000, 100, far)).toBeNull();
+    expect(scrollTo(column(0), 500, 20_000, 0, far)).toBe(9920);
+    expect(scrollTo(column(0), 999, 20_000, 0, far)).toBe(19_800);
+    expect(scrollTo(column(19_800), 0, 20_000, 19_800, far)).toBe(0);
+  });
+
+  it("what a held row covers is not drawn", () => {
+    expect(drawnMiddle(column(95), 5, null)).toBe(15);
+    expect(drawnMiddle(column(95), 5, 2)).toBeNull();
+    expect(drawnMiddle(column(95), 2, 2)).toBe(10);
+    expect(drawnMiddle(column(95), 6, 2)).toBe(35);
+    expect(drawnMiddle(column(95), 6, 7)).toBe(35);
+    expect(drawnMiddle(column(95), 14, 99)).toBeNull();
   });
 
   it("rows are as tall as fits, within reason", () => {

@@ -52,7 +52,17 @@ def __getattr__(name: str) -> Any:
         return import_module(f"attnscope.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'attnscope' has no attribute {name!r}")
-    value = getattr(import_module(_HOMES[name]), name)
+    try:
+        value = getattr(import_module(_HOMES[name]), name)
+    except ModuleNotFoundError as error:
+        if error.name not in ("torch", "transformers"):
+            raise
+        from attnscope.errors import MissingPackageError
+
+        raise MissingPackageError(
+            f"attnscope.{name} runs models and needs {error.name}, which is not installed. "
+            'Install it with: pip install "attnscope[transformers]".'
+        ) from error
     globals()[name] = value
     return value
 

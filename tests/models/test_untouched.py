@@ -167,7 +167,7 @@ def test_a_pass_in_inference_mode():
     found = recording.capture(tokenizer=tokenizer)
     expected = capture(model, tokenizer, TEXT)
     for number in range(3):
-        np.testing.assert_array_equal(found.weights(number), expected.weights(number))
+        np.testing.assert_allclose(found.weights(number), expected.weights(number), atol=1e-6)
         assert found.overview(number, 0, 4).shape == expected.overview(number, 0, 4).shape
 
 
@@ -180,7 +180,7 @@ def test_what_the_model_does_later_does_not_change_a_capture():
             weight.zero_()
     capture(model, tokenizer, OTHER)
     for number in range(3):
-        np.testing.assert_array_equal(found.weights(number), before[number])
+        np.testing.assert_allclose(found.weights(number), before[number], atol=1e-6)
 
 
 class TestOnlyTheRightPassIsRecorded:
@@ -192,7 +192,7 @@ class TestOnlyTheRightPassIsRecorded:
             model(**tokenizer(TEXT, return_tensors="pt"))
         alone = capture(model, tokenizer, TEXT)
         assert outer.capture(tokenizer=tokenizer).tokens == alone.tokens
-        np.testing.assert_array_equal(outer.capture(tokenizer=tokenizer).weights(1), alone.weights(1))
+        np.testing.assert_allclose(outer.capture(tokenizer=tokenizer).weights(1), alone.weights(1), atol=1e-6)
         assert inner.capture(tokenizer=tokenizer).tokens == capture(model, tokenizer, OTHER).tokens
 
     def test_an_outer_recording_sees_nothing_of_the_inner_ones_pass(self):
@@ -209,7 +209,7 @@ class TestOnlyTheRightPassIsRecorded:
             model(**tokenizer(TEXT, return_tensors="pt"))
             other(**tokenizer(OTHER, return_tensors="pt"))
         found = recording.capture(tokenizer=tokenizer)
-        np.testing.assert_array_equal(found.weights(0), capture(model, tokenizer, TEXT).weights(0))
+        np.testing.assert_allclose(found.weights(0), capture(model, tokenizer, TEXT).weights(0), atol=1e-6)
 
     def test_a_pass_before_and_after_the_block_is_not_recorded(self):
         model, tokenizer = zoo.small("bert")
@@ -250,7 +250,7 @@ class TestThreads:
             assert not self.run(lambda: seen.extend(outputs_of(model, inputs.input_ids)))
         assert torch.equal(seen[0], plain[0])
         found = recording.capture(tokenizer=tokenizer)
-        np.testing.assert_array_equal(found.weights(1), capture(model, tokenizer, TEXT).weights(1))
+        np.testing.assert_allclose(found.weights(1), capture(model, tokenizer, TEXT).weights(1), atol=1e-6)
 
     def test_two_threads_capture_one_model_at_once(self):
         model, tokenizer = zoo.small("bert")
@@ -270,7 +270,7 @@ class TestThreads:
         for text, expected in alone.items():
             assert found[text].tokens == expected.tokens
             for number in range(3):
-                np.testing.assert_array_equal(found[text].weights(number), expected.weights(number))
+                np.testing.assert_allclose(found[text].weights(number), expected.weights(number), atol=1e-6)
 
     def test_recordings_that_end_in_the_order_they_began(self):
         model, tokenizer = zoo.small("bert")
@@ -309,7 +309,7 @@ class TestThreads:
         for expected, repeated in zip(alone, found, strict=True):
             for again in repeated:
                 assert again.tokens == expected.tokens
-                np.testing.assert_array_equal(again.weights(2), expected.weights(2))
+                np.testing.assert_allclose(again.weights(2), expected.weights(2), atol=1e-6)
 
 
 class TestCompiled:
@@ -324,7 +324,7 @@ class TestCompiled:
 
         assert found.model_name == expected.model_name
         for number in range(3):
-            np.testing.assert_array_equal(found.weights(number), expected.weights(number))
+            np.testing.assert_allclose(found.weights(number), expected.weights(number), atol=1e-6)
 
     def test_a_model_compiled_in_place(self):
         model, tokenizer = zoo.small("llama")
@@ -334,7 +334,7 @@ class TestCompiled:
             model(**tokenizer(TEXT, return_tensors="pt"))
         found = capture(model, tokenizer, TEXT)
         for number in range(3):
-            np.testing.assert_array_equal(found.weights(number), expected.weights(number))
+            np.testing.assert_allclose(found.weights(number), expected.weights(number), atol=1e-6)
 
     def test_two_recordings_at_once_of_a_compiled_model(self):
         model, tokenizer = zoo.small("bert")
@@ -361,7 +361,7 @@ class TestCompiled:
         closed.set()
         thread.join(timeout=60)
         assert found
-        np.testing.assert_array_equal(found[0].weights(2), capture(model, tokenizer, TEXT).weights(2))
+        np.testing.assert_allclose(found[0].weights(2), capture(model, tokenizer, TEXT).weights(2), atol=1e-6)
 
 
 def test_two_passes_in_one_block_are_refused():

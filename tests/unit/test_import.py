@@ -81,3 +81,21 @@ def test_errors_are_also_what_python_users_expect(name, python):
     error = getattr(attnscope.errors, name)
     assert issubclass(error, attnscope.AttnscopeError)
     assert issubclass(error, python)
+
+
+def test_without_torch_captures_are_shown_and_capture_says_what_is_missing():
+    program = """
+import sys
+sys.modules["torch"] = None
+import attnscope
+shown = attnscope.from_attentions([[[[1.0]]]], ["a"])
+assert "1 token" in repr(shown), shown
+try:
+    attnscope.capture
+except ImportError as error:
+    assert isinstance(error, attnscope.AttnscopeError)
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "needs torch" in done.stdout
+    assert 'pip install "attnscope[transformers]"' in done.stdout

@@ -17,6 +17,9 @@ export interface Axis {
   wholeWords: boolean;
 }
 
+/** What stands at a place; empty where there is none. */
+export const textAt = ({ units }: Axis, at: number): string => units[at]?.text ?? "";
+
 export function makeAxis(tokens: TokensInfo, wholeWords: boolean): Axis {
   const special = new Set(tokens.special);
   const units: Unit[] = [];

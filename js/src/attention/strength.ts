@@ -1,3 +1,4 @@
+import { clamp } from "../basics.js";
 export type ColorScale = "linear" | "log" | "rank";
 
 export interface Domain {
@@ -19,7 +20,7 @@ export function domainOf(rows: Iterable<Float32Array>): Domain {
   return least <= most ? { least, most } : { least: 0, most: 1 };
 }
 
-const clamp = (value: number) => Math.min(1, Math.max(0, value));
+const share = (value: number) => clamp(value, 0, 1);
 
 /** Value → strength between 0 and 1; NaN stays NaN. */
 export function strengthOf(
@@ -39,10 +40,10 @@ export function strengthOf(
     const top = most - base;
     return (value) => {
       if (Number.isNaN(value)) return value;
-      return value - base > 0 && top > 0 ? clamp(1 + Math.log10((value - base) / top) / DECADES) : 0;
+      return value - base > 0 && top > 0 ? share(1 + Math.log10((value - base) / top) / DECADES) : 0;
     };
   }
-  return (value) => (Number.isNaN(value) ? value : reach > 0 ? clamp((value - least) / reach) : 0);
+  return (value) => (Number.isNaN(value) ? value : reach > 0 ? share((value - least) / reach) : 0);
 }
 
 /** The share of `sorted` that is smaller; equal values have equal rank, the largest has 1. */
@@ -54,7 +55,7 @@ function rank(sorted: Float32Array, value: number): number {
     if ((sorted[middle] as number) < value) low = middle + 1;
     else high = middle;
   }
-  return sorted.length > 1 ? clamp(low / (sorted.length - 1)) : 1;
+  return sorted.length > 1 ? share(low / (sorted.length - 1)) : 1;
 }
 
 /** Positions of the largest values, largest first. */

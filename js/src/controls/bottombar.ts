@@ -6,6 +6,7 @@ const STATUS = {
   live: "live kernel",
   stored: "saved data, no kernel",
   silent: "kernel does not answer",
+  other: "kernel has another version of attnscope: restart it, run the cell again",
 } as const;
 
 /** Where the data comes from, what went wrong, and the keys. */

@@ -1,10 +1,12 @@
+import { clamp } from "../basics.js";
 import { type Context, inkOf, paletteOf } from "../context.js";
 import { seriesOf } from "../data.js";
-import { el, onSize, prepare, setAttribute, watch } from "../dom.js";
-import { cellColor, paintHeadGrid } from "../draw/headmap.js";
+import { el, isShortcut, listenTo, onSize, prepare, setAttribute, setStyle, watch } from "../dom.js";
+import { cellColor, paintHeadGrid, ringHead } from "../draw/headmap.js";
 import { css } from "../draw/palette.js";
 import { GridCell } from "../gridcell.js";
 import type { Head, KindInfo } from "../protocol.js";
+import { makeColorScale } from "../scale.js";
 import { sameHead } from "../state.js";
 import { fixed } from "../text.js";
 import type { HeadValues } from "./headvalues.js";
@@ -16,6 +18,7 @@ const LABEL = 26;
 /** Layers × heads, coloured by a question; the selector of layer and heads. */
 export class HeadMap {
   readonly element = el("div", { class: "headmap" });
+  readonly scale = makeColorScale();
   readonly #draw = () => this.#paint();
   #cells: HTMLElement[][] = [];
   #canvas: HTMLCanvasElement | null = null;
@@ -46,9 +49,9 @@ export class HeadMap {
   }
 
   #fit(width: number): void {
-    this.#pitch = Math.min(15, Math.max(3, Math.floor((width - LABEL) / this.#most)));
-    this.element.style.setProperty("--pitch", `${this.#pitch}px`);
-    this.element.style.setProperty("--gap", this.#pitch > 5 ? "1px" : "0px");
+    this.#pitch = clamp(Math.floor((width - LABEL) / this.#most), 3, 15);
+    setStyle(this.element, "--pitch", this.#pitch);
+    setStyle(this.element, "--gap", this.#pitch > 5 ? "1px" : "0px");
   }
 
   #build(kind: KindInfo): void {
@@ -97,7 +100,7 @@ export class HeadMap {
     kind.layers.forEach((layer, row) => {
       if (row % every !== 0) return;
       const name = el("span", {}, `L${layer}`);
-      name.style.setProperty("top", `${row * this.#pitch}px`);
+      setStyle(name, "top", row * this.#pitch);
       names.append(name);
     });
     return el("div", { class: "head-canvas" }, names, this.#canvas, this.#proxy.element);
@@ -108,7 +111,7 @@ export class HeadMap {
     const every = this.#most <= 16 ? 3 : this.#most <= 40 ? 8 : 16;
     for (let head = 0; head < this.#most; head += every) {
       const tick = el("span", {}, String(head));
-      tick.style.setProperty("left", `${LABEL + (head + 0.5) * this.#pitch}px`);
+      setStyle(tick, "left", LABEL + (head + 0.5) * this.#pitch);
       ticks.append(tick);
     }
     return ticks;
@@ -130,6 +133,15 @@ export class HeadMap {
     if (kind !== this.#kind) this.#build(kind);
     const heads = state.now.heads.value;
     const palette = paletteOf(state);
+    const { domain } = this.values;
+    this.scale.element.hidden = !domain;
+    if (domain)
+      this.scale.paint(
+        (strength) => cellColor(palette, strength),
+        domain,
+        "",
+        state.synced.color_scale.value,
+      );
     const series = seriesOf(heads, "none");
     const inks = heads.map((_, at) => css(inkOf(this.context, series, at)));
     const last = heads[heads.length - 1];
@@ -139,9 +151,9 @@ export class HeadMap {
     this.#cells.forEach((row, at) => {
       row.forEach((cell, head) => {
         const chosen = heads.findIndex((other) => sameHead(other, [kind.layers[at] as number, head]));
-        cell.style.setProperty("background-color", cellColor(palette, this.values.strengthAt(at, head)));
+        setStyle(cell, "background-color", cellColor(palette, this.values.strengthAt(at, head)));
         if (chosen < 0) cell.style.removeProperty("--ring");
-        else cell.style.setProperty("--ring", inks[chosen] as string);
+        else setStyle(cell, "--ring", inks[chosen] as string);
         setAttribute(cell, "aria-selected", String(chosen >= 0));
         setAttribute(cell, "aria-label", this.#name(at, head));
         setAttribute(cell, "tabindex", at === this.#at[0] && head === this.#at[1] ? 0 : -1);
@@ -161,20 +173,11 @@ export class HeadMap {
     const at = (row: number, head: number) =>
       exists(row, head) ? (this.values.strengthAt(row, head) ?? Number.NaN) : undefined;
     if (pen) {
-      paintHeadGrid(
-        pen,
-        { layers: kind.layers.length, heads: this.#most, pitch, at },
-        paletteOf(this.context.state),
-      );
+      const palette = paletteOf(this.context.state);
+      const grid = { layers: kind.layers.length, heads: this.#most, pitch, at };
+      paintHeadGrid(pen, grid, palette);
       heads.forEach(([layer, head], index) => {
-        pen.strokeStyle = inks[index] as string;
-        pen.lineWidth = 2;
-        pen.strokeRect(
-          head * pitch,
-          kind.layers.indexOf(layer) * pitch,
-          Math.max(3, pitch - 1),
-          Math.max(3, pitch - 1),
-        );
+        ringHead(pen, grid, [kind.layers.indexOf(layer), head], [palette.ground, inks[index] as string]);
       });
     }
     const [row, head] = this.#at;
@@ -211,10 +214,7 @@ export class HeadMap {
   }
 
   #listen(): void {
-    const on = <Name extends keyof HTMLElementEventMap>(
-      name: Name,
-      run: (event: HTMLElementEventMap[Name]) => void,
-    ) => this.element.addEventListener(name, run, { signal: this.context.life });
+    const on = listenTo(this.element, this.context.life);
     on("click", (event) => {
       const place = this.#place(event);
       if (place) this.#select(place, event.shiftKey || event.ctrlKey || event.metaKey);
@@ -243,7 +243,7 @@ export class HeadMap {
   }
 
   #key(event: KeyboardEvent): void {
-    if (event.ctrlKey || event.metaKey || event.altKey || !this.#kind) return;
+    if (isShortcut(event) || !this.#kind) return;
     const [row, head] = this.#at;
     const steps: Record<string, [number, number]> = {
       ArrowUp: [row - 1, head],
@@ -265,8 +265,8 @@ export class HeadMap {
 
   #move([row, head]: [number, number]): void {
     const kind = this.#kind as KindInfo;
-    const at = Math.min(kind.layers.length - 1, Math.max(0, row));
-    this.#at = [at, Math.min((kind.heads[at] ?? 1) - 1, Math.max(0, head))];
+    const at = clamp(row, 0, kind.layers.length - 1);
+    this.#at = [at, clamp(head, 0, (kind.heads[at] ?? 1) - 1)];
     this.#paint();
     const cell = this.#cells[this.#at[0]]?.[this.#at[1]] ?? this.#proxy?.cell;
     cell?.focus();

@@ -1,5 +1,7 @@
 import { computed, type ReadonlySignal, signal } from "@preact/signals-core";
-import { domainOf, strengthOf } from "../attention/strength.js";
+import { textAt } from "../attention/axis.js";
+import { type Domain, domainOf, strengthOf } from "../attention/strength.js";
+import { atEnd, givenUp, messageOf } from "../basics.js";
 import type { Context } from "../context.js";
 import { watch } from "../dom.js";
 import type { Reply } from "../protocol.js";
@@ -19,6 +21,8 @@ export interface HeadValues {
   valueAt(layer: number, head: number): number | undefined;
   strengthAt(layer: number, head: number): number | undefined;
   version: ReadonlySignal<number>;
+  /** The numbers at the ends of the colours; undefined until there are any. */
+  readonly domain: Domain | undefined;
 }
 
 const QUIET_MS = 90;
@@ -26,8 +30,8 @@ const QUIET_MS = 90;
 export function pairLabel({ state }: Context): string | null {
   const { activeQuery, activeKey, queries, keys } = state.now;
   if (activeQuery.value === null || activeKey.value === null) return null;
-  const from = queries.value.units[activeQuery.value]?.text ?? "";
-  const to = keys.value.units[activeKey.value]?.text ?? "";
+  const from = textAt(queries.value, activeQuery.value);
+  const to = textAt(keys.value, activeKey.value);
   return `${spoken(from)} → ${spoken(to)}`;
 }
 
@@ -55,13 +59,14 @@ export function headValues(context: Context): HeadValues {
   });
 
   let answer: { reply: Reply; kind: string } | null = null;
+  let ends: Domain = { least: 0, most: 1 };
   let strength: (value: number) => number = () => 0;
   let asking: AbortController | null = null;
   const version = signal(0);
   const later = scheduler.settle(QUIET_MS);
 
   const ask = ({ name, query, key }: Question) => {
-    asking?.abort(new DOMException("No longer wanted.", "AbortError"));
+    asking?.abort(givenUp());
     asking = new AbortController();
     const { signal: wanted } = asking;
     const kind = state.now.kind.peek().kind;
@@ -77,12 +82,11 @@ export function headValues(context: Context): HeadValues {
         version.value += 1;
       },
       (error: unknown) => {
-        if (!wanted.aborted)
-          state.page.message.value = error instanceof Error ? error.message : String(error);
+        if (!wanted.aborted) state.page.message.value = messageOf(error);
       },
     );
   };
-  life.addEventListener("abort", () => asking?.abort(life.reason), { once: true });
+  atEnd(life, () => asking?.abort(life.reason));
 
   watch(life, () => {
     const asked = question.value;
@@ -94,9 +98,9 @@ export function headValues(context: Context): HeadValues {
     void version.value;
     const color = state.synced.color_scale.value;
     const data = answer?.reply.data ?? new Float32Array(0);
-    const domain = domainOf([data]);
-    const least = question.peek().name === "pair" ? 0 : domain.least;
-    strength = strengthOf(color, { least, most: domain.most }, () => data);
+    const { least, most } = domainOf([data]);
+    ends = { least: question.peek().name === "pair" ? 0 : least, most };
+    strength = strengthOf(color, ends, () => data);
   });
 
   const valueAt = (layer: number, head: number) => {
@@ -107,6 +111,9 @@ export function headValues(context: Context): HeadValues {
     question,
     version,
     valueAt,
+    get domain() {
+      return answer ? ends : undefined;
+    },
     strengthAt: (layer, head) => {
       const value = valueAt(layer, head);
       return value === undefined ? undefined : strength(value);

@@ -1,7 +1,8 @@
+import { textAt } from "../attention/axis.js";
 import { topPositions } from "../attention/strength.js";
 import { type Context, colorOf, inkOf } from "../context.js";
 import type { Series } from "../data.js";
-import { el, watch } from "../dom.js";
+import { el, setStyle, watch } from "../dom.js";
 import { css } from "../draw/palette.js";
 import { fixed, pieces } from "../text.js";
 import { rowStrengths } from "../views/lines.js";
@@ -36,15 +37,8 @@ export function makeInspector(context: Context): HTMLElement {
     data.needColumn("inspector key", subject?.side === "key" ? subject.unit : null);
   };
   watch(life, () => {
-    const { now, synced } = state;
-    void [
-      data.version.value,
-      now.heads.value,
-      now.measure.value,
-      synced.aggregate.value,
-      synced.special_tokens.value,
-    ];
-    void [now.queries.value, now.keys.value, state.page.dark.value, synced.color_scale.value];
+    state.follow();
+    void data.version.value;
     for (const one of data.series) for (const head of one.heads) chips(head);
     const subject = subjectOf(context);
     if (subject) later(request);
@@ -87,12 +81,12 @@ function pair(context: Context, subject: Subject | null): HTMLElement[] {
   const query = state.now.activeQuery.value ?? subject.unit;
   const other = state.now.activeKey.value ?? subject.other;
   const all = data.series;
-  const from = state.now.queries.value.units[query]?.text ?? "";
-  const to = state.now.keys.value.units[other]?.text ?? "";
+  const from = textAt(state.now.queries.value, query);
+  const to = textAt(state.now.keys.value, other);
   const numbers = all.map((series, at) => {
     const value = data.row(series, query)?.values[other];
     const line = el("div", { class: "pair-value" }, el("span", {}, series.short), number(value));
-    line.style.setProperty("--ink", css(inkOf(context, all, at)));
+    setStyle(line, "--ink", css(inkOf(context, all, at)));
     return line;
   });
   return [
@@ -114,8 +108,8 @@ function section(
 ): HTMLElement {
   const series = all[at] as Series;
   const node = el("section", { class: "head-section" }, el("h4", {}, series.name));
-  node.style.setProperty("--ink", css(inkOf(context, all, at)));
-  node.style.setProperty("--fill", css(colorOf(context, all, at)));
+  setStyle(node, "--ink", css(inkOf(context, all, at)));
+  setStyle(node, "--fill", css(colorOf(context, all, at)));
   const [head] = series.heads;
   const habits = series.heads.length === 1 && head ? chips(head) : [];
   if (habits.length > 0)
@@ -137,8 +131,8 @@ function ranking(context: Context, series: Series, subject: Subject, count: numb
   const list = el("ol", { class: "ranking" });
   for (const at of top) {
     const fill = el("i", {});
-    fill.style.setProperty("width", `${(100 * (strengths[at] as number)).toFixed(1)}%`);
-    const text = el("span", { class: "ranking-token" }, tokenText(axis.units[at]?.text ?? ""));
+    setStyle(fill, "width", `${(100 * (strengths[at] as number)).toFixed(1)}%`);
+    const text = el("span", { class: "ranking-token" }, tokenText(textAt(axis, at)));
     list.append(
       el("li", {}, text, el("span", { class: "bar", "aria-hidden": "true" }, fill), number(values[at])),
     );

@@ -1,4 +1,5 @@
 import { type Context, release } from "../context.js";
+import { isShortcut } from "../dom.js";
 import { moveHead, moveLayer } from "./selection.js";
 
 const TEXTS = new Set(["text", "search", "number"]);
@@ -27,7 +28,7 @@ export function listenToKeys(root: HTMLElement, { state, life }: Context, find: 
     return true;
   };
   const listen = (event: KeyboardEvent) => {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (isShortcut(event)) return;
     if (run(event)) event.preventDefault();
     // A notebook has its own meaning for single keys.
     event.stopPropagation();

@@ -1,6 +1,6 @@
 import { type Context, inkOf } from "../context.js";
 import { seriesOf } from "../data.js";
-import { el, watch } from "../dom.js";
+import { button, el, setStyle, watch } from "../dom.js";
 import { css } from "../draw/palette.js";
 import type { Traits } from "../state.js";
 import { words } from "../text.js";
@@ -44,7 +44,7 @@ function headSection(context: Context): HTMLElement[] {
     menu.value = values.question.value.name || "pair";
   });
   const map = new HeadMap(context, values);
-  return [el("h3", { class: "question-line" }, "Heads — coloured by ", menu), map.element];
+  return [el("h3", { class: "question-line" }, "Heads — coloured by ", menu), map.element, map.scale.element];
 }
 
 function chips(context: Context): HTMLElement {
@@ -58,11 +58,13 @@ function chips(context: Context): HTMLElement {
       ...heads.map(([layer, head], at) => {
         const ink = css(inkOf(context, series, at));
         const name = `L${layer} H${head}`;
-        const remove = el("button", { type: "button", "aria-label": `Remove ${name}` }, "×");
-        remove.disabled = heads.length === 1;
-        remove.addEventListener("click", () => selectHead(state, [layer, head], true));
+        const remove = button(
+          { "aria-label": `Remove ${name}`, disabled: heads.length === 1 },
+          () => selectHead(state, [layer, head], true),
+          "×",
+        );
         const chip = el("li", { class: "chip" }, el("i", { class: "dot" }), name, remove);
-        chip.style.setProperty("--ink", ink);
+        setStyle(chip, "--ink", ink);
         return chip;
       }),
     );

@@ -1,3 +1,4 @@
+import { clamp } from "../basics.js";
 import type { Head } from "../protocol.js";
 import { type State, sameHead } from "../state.js";
 
@@ -16,7 +17,7 @@ export function selectHead(state: State, head: Head, add: boolean): void {
 export function moveLayer(state: State, by: number): void {
   const { layers } = state.now.kind.value;
   const at = layers.indexOf(state.now.layer.value) + by;
-  const layer = layers[Math.min(layers.length - 1, Math.max(0, at))];
+  const layer = layers[clamp(at, 0, layers.length - 1)];
   if (layer === undefined || layer === state.now.layer.value) return;
   const { heads } = state.now;
   const only = heads.value.length === 1 && heads.value[0];
@@ -31,6 +32,6 @@ export function moveHead(state: State, by: number): void {
   if (!last) return;
   const { layers, heads: counts } = state.now.kind.value;
   const count = counts[layers.indexOf(last[0])] ?? 0;
-  const head: Head = [last[0], Math.min(count - 1, Math.max(0, last[1] + by))];
+  const head: Head = [last[0], clamp(last[1] + by, 0, count - 1)];
   if (!heads.some((other) => sameHead(other, head))) state.set({ heads: [...heads.slice(0, -1), head] });
 }

@@ -1,3 +1,4 @@
+import { textAt } from "../attention/axis.js";
 import { topPositions } from "../attention/strength.js";
 import type { Context } from "../context.js";
 import type { Series } from "../data.js";
@@ -35,7 +36,7 @@ export function valuesOf(
 export function summary(context: Context, subject: Subject): string | null {
   const { queries, keys } = context.state.now;
   const [mine, theirs] = subject.side === "query" ? [queries, keys] : [keys, queries];
-  const name = spoken(mine.value.units[subject.unit]?.text ?? "");
+  const name = spoken(textAt(mine.value, subject.unit));
   const parts: string[] = [];
   for (const series of context.data.series) {
     const values = valuesOf(context, series, subject);
@@ -46,7 +47,7 @@ export function summary(context: Context, subject: Subject): string | null {
     const where = series.name.toLowerCase().replace(" ·", "");
     const most = subject.other === null ? "most " : "";
     parts.push(
-      `${most}${subject.side === "query" ? "to " : "by "}${spoken(theirs.value.units[top]?.text ?? "")}, ${fixed(value, 2)}, in ${where}`,
+      `${most}${subject.side === "query" ? "to " : "by "}${spoken(textAt(theirs.value, top))}, ${fixed(value, 2)}, in ${where}`,
     );
   }
   return `${name} ${subject.side === "query" ? "attends" : "is attended to"} ${parts.join("; ")}`;

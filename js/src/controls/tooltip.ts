@@ -1,5 +1,5 @@
 import type { Tooltip } from "../context.js";
-import { el, setText } from "../dom.js";
+import { el, setStyle, setText } from "../dom.js";
 
 /** One label that floats beside whatever is pointed at, kept inside the frame. */
 export function makeTooltip(root: HTMLElement): Tooltip {
@@ -17,7 +17,7 @@ export function makeTooltip(root: HTMLElement): Tooltip {
       );
       const above = near.top - frame.top - height - 6;
       const y = above >= 4 ? above : near.bottom - frame.top + 6;
-      node.style.setProperty("transform", `translate(${Math.round(x)}px, ${Math.round(y)}px)`);
+      setStyle(node, "transform", `translate(${Math.round(x)}px, ${Math.round(y)}px)`);
     },
     hide() {
       node.hidden = true;

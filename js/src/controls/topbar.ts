@@ -1,5 +1,5 @@
 import type { Context } from "../context.js";
-import { el, setAttribute, setText, watch } from "../dom.js";
+import { button, el, setAttribute, setText, watch } from "../dom.js";
 import type { KindInfo } from "../protocol.js";
 import { VIEWS } from "../views/registry.js";
 import { setOptions } from "./fields.js";
@@ -31,21 +31,20 @@ export function makeTopBar(
   kinds.addEventListener("change", () => {
     state.set({ kind: kinds.value, query: null, key: null });
   });
-  const title = el("div", { class: "title" }, el("b", {}, state.capture.model), kinds, about);
+  const title = el(
+    "div",
+    { class: "title" },
+    el("b", { hidden: !state.capture.model }, state.capture.model),
+    kinds,
+    about,
+  );
   const { element: tablist, tabs } = makeTabs(context, panel);
-  const button = (name: string, label: string, run: () => void, icon = "") => {
-    const node = el("button", { type: "button", class: name }, icon, el("span", {}, label));
-    node.addEventListener("click", run);
-    return node;
-  };
   const folds = el(
     "div",
     { class: "folds" },
-    ...(["heads", "details"] as const).map((rail) => {
-      const node = button("fold", rail === "heads" ? "Heads" : "Details", () => fold(rail));
-      node.dataset.rail = rail;
-      return node;
-    }),
+    ...["heads", "details"].map((rail) =>
+      button({ class: "fold", "data-rail": rail }, () => fold(rail), rail === "heads" ? "Heads" : "Details"),
+    ),
   );
   watch(life, () => {
     const kind = state.now.kind.value;
@@ -57,8 +56,13 @@ export function makeTopBar(
     );
     kinds.value = kind.kind;
   });
-  const element = el("div", { class: "topbar" }, title, folds, tablist, button("save", "Save", save, "⤓ "));
-  element.querySelector(".save")?.setAttribute("aria-label", "Save this view as a picture");
+  const saver = button(
+    { class: "save", "aria-label": "Save this view as a picture" },
+    save,
+    "⤓ ",
+    el("span", {}, "Save"),
+  );
+  const element = el("div", { class: "topbar" }, title, folds, tablist, saver);
   return { element, tabs };
 }
 
@@ -68,12 +72,11 @@ function makeTabs(
 ): { element: HTMLElement; tabs: Map<string, HTMLElement> } {
   const tabs = new Map<string, HTMLElement>();
   for (const { name, label } of VIEWS) {
-    const tab = el(
-      "button",
-      { type: "button", role: "tab", id: `${panel}-${name}`, "aria-controls": panel },
+    const tab = button(
+      { role: "tab", id: `${panel}-${name}`, "aria-controls": panel },
+      () => state.set({ view: name }),
       label,
     );
-    tab.addEventListener("click", () => state.set({ view: name }));
     tabs.set(name, tab);
   }
   const element = el("div", { class: "tabs", role: "tablist", "aria-label": "View" }, ...tabs.values());

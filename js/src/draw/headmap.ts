@@ -1,3 +1,4 @@
+import { clamp } from "../basics.js";
 import { css, type Palette, rampAt } from "./palette.js";
 
 export interface HeadGrid {
@@ -22,5 +23,27 @@ export function paintHeadGrid(context: CanvasRenderingContext2D, grid: HeadGrid,
       context.fillStyle = cellColor(palette, strength);
       context.fillRect(head * grid.pitch, layer * grid.pitch, grid.pitch - gap, grid.pitch - gap);
     }
+  }
+}
+
+const LEAST_RING = 13;
+
+/** Rings a cell so that it is found however small it is, and without leaving the picture. */
+export function ringHead(
+  context: CanvasRenderingContext2D,
+  { layers, heads, pitch }: HeadGrid,
+  [layer, head]: readonly [number, number],
+  [halo, color]: readonly [string, string],
+): void {
+  const size = Math.min(Math.max(LEAST_RING, pitch + 1), Math.min(layers, heads) * pitch - 4);
+  const place = (at: number, count: number) =>
+    clamp((at + 0.5) * pitch - size / 2, 2, count * pitch - size - 2);
+  for (const [style, width] of [
+    [halo, 5],
+    [color, 2.5],
+  ] as const) {
+    context.strokeStyle = style;
+    context.lineWidth = width;
+    context.strokeRect(place(head, heads), place(layer, layers), size, size);
   }
 }

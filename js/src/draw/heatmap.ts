@@ -16,6 +16,9 @@ export interface HeatFrame {
 /** A value between 0 and 1, NaN where masked, undefined where not here yet. */
 export type CellAt = (row: number, column: number) => number | undefined;
 
+/** Rows and columns that are alike, counted from the first. */
+export type Grain = readonly [rows: number, columns: number];
+
 export interface Visible {
   top: number;
   bottom: number;
@@ -62,27 +65,49 @@ export function paintHatch(context: CanvasRenderingContext2D, palette: Palette):
   return context.createPattern(tile, "repeat") ?? palette.placeholder;
 }
 
-/** Paints one pixel per cell, or per screen pixel where cells are smaller than that, then scales it up. */
+/** Where the cells of each pixel begin, and where those of the last one end; a pixel holds all cells whose middle it has. */
+export function pixelStarts([from, to]: readonly [number, number], start: number, scale: number): number[] {
+  const count = scale < 1 ? Math.floor((to - 0.5 - start) * scale) + 1 : to - from;
+  return Array.from({ length: count + 1 }, (_, at) => {
+    if (scale >= 1) return from + at;
+    return at === 0 ? from : at === count ? to : Math.ceil(start + at / scale - 0.5);
+  });
+}
+
+export interface Painted {
+  /** Something hatched is on the screen. */
+  masked: boolean;
+  /** Several cells share a pixel. */
+  pooled: boolean;
+}
+
+/** Paints a picture with a pixel per cell, scaled up; or with the screen's pixels, where cells are smaller than those. */
 export function paintHeatmap(
   context: CanvasRenderingContext2D,
   frame: HeatFrame,
   at: CellAt,
   palette: Palette,
-): void {
+  grain: Grain = [1, 1],
+): Painted {
   const seen = visibleCells(frame);
-  const step = Math.max(1, Math.floor(1 / frame.cell));
-  const wide = Math.ceil((seen.right - seen.left) / step);
-  const tall = Math.ceil((seen.bottom - seen.top) / step);
-  if (wide <= 0 || tall <= 0) return;
+  const ratio = context.getTransform().a;
+  const pooled = frame.cell * ratio < 1;
+  const down = pixelStarts([seen.top, seen.bottom], frame.top, frame.cell * ratio);
+  const right = pixelStarts([seen.left, seen.right], frame.left, frame.cell * ratio);
+  const [wide, tall] = [right.length - 1, down.length - 1];
+  if (wide <= 0 || tall <= 0) return { masked: false, pooled };
+  let masked = false;
   const image = new ImageData(wide, tall);
   const table = rampTable(palette);
   const blank = parse(palette.placeholder);
   for (let row = 0; row < tall; row++) {
+    const rows = [down[row] as number, down[row + 1] as number] as const;
     for (let column = 0; column < wide; column++) {
-      const value = largest(at, seen, row * step, column * step, step);
+      const value = largest(at, rows, [right[column] as number, right[column + 1] as number], grain);
       const place = (row * wide + column) * 4;
       if (value === undefined) image.data.set([...blank, 255], place);
-      else if (!Number.isNaN(value)) {
+      else if (Number.isNaN(value)) masked = true;
+      else {
         const entry = Math.round(value * (RAMP - 1)) * 3;
         image.data[place] = table[entry] as number;
         image.data[place + 1] = table[entry + 1] as number;
@@ -96,19 +121,24 @@ export function paintHeatmap(
   picture.height = tall;
   picture.getContext("2d")?.putImageData(image, 0, 0);
 
-  const x = frame.x + (seen.left - frame.left) * frame.cell;
-  const y = frame.y + (seen.top - frame.top) * frame.cell;
-  const [right, bottom] = [(seen.right - seen.left) * frame.cell, (seen.bottom - seen.top) * frame.cell];
+  const whole = (place: number) => Math.round(place * ratio) / ratio;
+  const [x, y] = pooled
+    ? [whole(frame.x), whole(frame.y)]
+    : [frame.x + (seen.left - frame.left) * frame.cell, frame.y + (seen.top - frame.top) * frame.cell];
+  const size = pooled ? 1 / ratio : frame.cell;
   context.save();
   context.beginPath();
   context.rect(frame.x, frame.y, frame.width, frame.height);
   context.clip();
-  context.fillStyle = paintHatch(context, palette);
-  context.fillRect(x, y, right, bottom);
+  if (masked) {
+    context.fillStyle = paintHatch(context, palette);
+    context.fillRect(x, y, wide * size, tall * size);
+  }
   context.imageSmoothingEnabled = false;
-  context.drawImage(picture, x, y, wide * step * frame.cell, tall * step * frame.cell);
+  context.drawImage(picture, x, y, wide * size, tall * size);
   if (frame.cell >= 9) paintGaps(context, frame, seen, palette);
   context.restore();
+  return { masked, pooled };
 }
 
 function paintGaps(
@@ -134,18 +164,20 @@ function paintGaps(
 }
 
 /** What is too small to be drawn is stood for by its largest, so that no peak goes missing. */
-function largest(at: CellAt, seen: Visible, down: number, right: number, step: number): number | undefined {
-  if (step === 1) return at(seen.top + down, seen.left + right);
+export function largest(
+  at: CellAt,
+  [top, bottom]: readonly [number, number],
+  [left, right]: readonly [number, number],
+  [tall, wide]: Grain,
+): number | undefined {
   let found: number | undefined;
-  for (let row = seen.top + down; row < Math.min(seen.bottom, seen.top + down + step); row++) {
-    for (let column = seen.left + right; column < Math.min(seen.right, seen.left + right + step); column++) {
-      const value = at(row, column);
-      if (
-        value !== undefined &&
-        !(value <= (found ?? Number.NaN)) &&
-        (found === undefined || !Number.isNaN(value))
-      )
-        found = value;
+  for (let down = top; down < bottom; ) {
+    // Of the cells that are alike the lowest on the left, which a causal mask hides last.
+    down = Math.min(bottom, down - (down % tall) + tall);
+    for (let column = left; column < right; column += wide - (column % wide)) {
+      const value = at(down - 1, column);
+      if (value === undefined) continue;
+      if (found === undefined || Number.isNaN(found) || value > found) found = value;
     }
   }
   return found;

@@ -1,3 +1,4 @@
+import { clamp } from "../basics.js";
 export type Color = readonly [red: number, green: number, blue: number];
 
 export interface Palette {
@@ -94,7 +95,7 @@ export function css([red, green, blue]: Color, alpha = 1): string {
 
 /** The ramp at a strength between 0 and 1. */
 export function rampAt(ramp: readonly Color[], strength: number): Color {
-  const place = Math.min(1, Math.max(0, strength)) * (ramp.length - 1);
+  const place = clamp(strength, 0, 1) * (ramp.length - 1);
   const at = Math.min(ramp.length - 2, Math.floor(place));
   const [from, to] = [ramp[at] as Color, ramp[at + 1] as Color];
   const mix = (channel: 0 | 1 | 2) =>

@@ -1,8 +1,9 @@
 import { type ReadonlySignal, signal } from "@preact/signals-core";
+import { atEnd, givenUp } from "../basics.js";
 import { decodeReply } from "../decode.js";
 import { type DataRequest, isReply, type Message, type Reply, VERSION } from "../protocol.js";
 
-export type Status = "live" | "stored" | "silent";
+export type Status = "live" | "stored" | "silent" | "other";
 
 /** What answers a request that the cache cannot. */
 export interface Channel {
@@ -42,6 +43,8 @@ let serial = 0;
 
 export class KernelChannel implements Channel {
   readonly status = signal<Status>("live");
+  /** What the kernel is when it answers: of this version until it says otherwise. */
+  #answering: Status = "live";
   #queue: Job[] = [];
   #flights = new Map<string, Flight>();
   #session = `p${Math.random().toString(36).slice(2, 8)}`;
@@ -53,11 +56,11 @@ export class KernelChannel implements Channel {
     readonly impatience = 3_000,
   ) {
     const stop = port.listen((content, buffers) => this.#receive(content, buffers));
-    life.addEventListener("abort", () => {
+    atEnd(life, () => {
       stop();
       for (const [id, flight] of this.#flights) {
         this.#land(id);
-        flight.job.fail(new DOMException("The view was removed.", "AbortError"));
+        flight.job.fail(givenUp("The view was removed."));
       }
       this.#queue = [];
     });
@@ -72,7 +75,7 @@ export class KernelChannel implements Channel {
     return new Promise((settle, fail) => {
       if (signal.aborted) return fail(signal.reason);
       const job: Job = { request, signal, tries: 0, settle, fail };
-      signal.addEventListener("abort", () => this.#abort(job), { once: true });
+      atEnd(signal, () => this.#abort(job));
       this.#queue.push(job);
       this.#pump();
     });
@@ -136,7 +139,7 @@ export class KernelChannel implements Channel {
   #late(id: string): void {
     const flight = this.#land(id);
     if (!flight) return;
-    const again = flight.job.tries < 2 && this.status.value === "live";
+    const again = flight.job.tries < 2 && this.status.value !== "silent";
     if (again) {
       this.#depart(flight.job);
       return;
@@ -149,17 +152,16 @@ export class KernelChannel implements Channel {
   #receive(content: unknown, buffers: readonly unknown[]): void {
     if (!isReply(content)) return;
     // An answer that comes too late still shows that somebody is there.
-    if (content.id.startsWith(this.#session)) this.status.value = "live";
+    if (!content.id.startsWith(this.#session)) return;
+    if (content.type === "hello") this.#answering = content.version === VERSION ? "live" : "other";
+    this.status.value = this.#answering;
     const flight = this.#land(content.id);
     if (!flight) return;
     const { job } = flight;
     try {
       if (content.error) throw new KernelError(content.error.message);
-      if (content.type === "hello") {
-        if (content.version !== VERSION)
-          throw new KernelError("The kernel runs another version of attnscope.");
-        job.settle({ shape: [], data: new Float32Array(0) });
-      } else job.settle(decodeReply(content, buffers[0]));
+      if (content.type === "hello") job.settle({ shape: [], data: new Float32Array(0) });
+      else job.settle(decodeReply(content, buffers[0]));
     } catch (error) {
       job.fail(error);
     }

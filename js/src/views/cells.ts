@@ -1,8 +1,9 @@
 import { cellSpan } from "../attention/overview.js";
 import { type Domain, domainOf, strengthOf } from "../attention/strength.js";
+import { messageOf, range } from "../basics.js";
 import type { Context } from "../context.js";
 import type { Series } from "../data.js";
-import type { Visible } from "../draw/heatmap.js";
+import type { Grain, Visible } from "../draw/heatmap.js";
 import type { Reply } from "../protocol.js";
 
 export const MOST_EXACT = 262_144;
@@ -42,7 +43,7 @@ export class Cells {
         },
         (error: unknown) => {
           if (this.context.life.aborted) return;
-          this.context.state.page.message.value = error instanceof Error ? error.message : String(error);
+          this.context.state.page.message.value = messageOf(error);
           setTimeout(() => this.#asked.delete(name), 5_000);
         },
       );
@@ -79,6 +80,13 @@ export class Cells {
     return this.#strength;
   }
 
+  /** How many cells beside each other have the same number. */
+  grain(seen: Visible): Grain {
+    const { queries, keys } = this.context.state.now;
+    if (this.isExact(seen) || queries.value.wholeWords) return [1, 1];
+    return [cellSpan(queries.value.length, SIZE), cellSpan(keys.value.length, SIZE)];
+  }
+
   #rows(series: Series, seen: Visible): Float32Array[] {
     const rows = range(seen.top, seen.bottom).map((row) => this.context.data.row(series, row)?.values);
     return rows.filter((row) => row !== undefined);
@@ -109,8 +117,4 @@ export class Cells {
       return Math.max(...values);
     };
   }
-}
-
-export function range(from: number, to: number): number[] {
-  return Array.from({ length: Math.max(0, to - from) }, (_, at) => from + at);
 }

@@ -1,9 +1,11 @@
 import type { Axis } from "../attention/axis.js";
+import { textAt } from "../attention/axis.js";
+import { clamp } from "../basics.js";
 import { type Context, togglePin } from "../context.js";
-import { el, setAttribute } from "../dom.js";
+import { el, isShortcut, listenTo, setAttribute, setStyle } from "../dom.js";
 import type { Side } from "../state.js";
 import { contains, pieces, shown } from "../text.js";
-import { type ColumnWindow, heldMiddle, middleOf, visibleRange } from "./window.js";
+import { type ColumnWindow, drawnMiddle, middleOf, visibleRange } from "./window.js";
 
 export interface ColumnPaint {
   window: ColumnWindow;
@@ -70,15 +72,17 @@ export class TokenColumn {
     const known = this.#nodes.get(unit);
     const node = known ?? this.#make(axis, unit);
     const pinned = paint.pinned === unit;
-    const y = (pinned ? heldMiddle : middleOf)(paint.window, unit) - paint.window.pitch / 2;
-    node.style.setProperty("transform", `translateY(${y.toFixed(1)}px)`);
-    node.style.setProperty("height", `${paint.window.pitch}px`);
+    const drawn = drawnMiddle(paint.window, unit, paint.pinned);
+    const y = (drawn ?? middleOf(paint.window, unit)) - paint.window.pitch / 2;
+    setStyle(node, "transform", `translateY(${y.toFixed(1)}px)`);
+    setStyle(node, "height", paint.window.pitch);
     setAttribute(node, "tabindex", unit === entry ? 0 : -1);
     setAttribute(node, "aria-pressed", String(pinned));
     node.classList.toggle("pinned", pinned);
+    node.classList.toggle("covered", drawn === null);
     node.classList.toggle("hovered", paint.hovered === unit);
     node.classList.toggle("bold", paint.bold.has(unit));
-    node.classList.toggle("found", contains(axis.units[unit]?.text ?? "", paint.wanted));
+    node.classList.toggle("found", contains(textAt(axis, unit), paint.wanted));
     node.classList.toggle("gone", paint.dimSpecial && axis.units[unit]?.special === true);
     if (!known) {
       this.#nodes.set(unit, node);
@@ -119,10 +123,7 @@ export class TokenColumn {
   #listen(): void {
     const { state, life, tooltip } = this.context;
     const hover = this.side === "query" ? state.page.hoverQuery : state.page.hoverKey;
-    const on = <Name extends keyof HTMLElementEventMap>(
-      name: Name,
-      run: (event: HTMLElementEventMap[Name]) => void,
-    ) => this.element.addEventListener(name, run, { signal: life });
+    const on = listenTo(this.element, life);
     on("pointerover", (event) => {
       const unit = this.#unit(event.target);
       if (unit === null) return;
@@ -164,7 +165,7 @@ export class TokenColumn {
   #key(event: KeyboardEvent): void {
     const unit = this.#unit(event.target);
     const last = (this.#axis?.units.length ?? 0) - 1;
-    if (unit === null || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (unit === null || isShortcut(event)) return;
     if (event.key === "Enter" || event.key === " ") togglePin(this.context.state, this.side, unit);
     else {
       const page = 10;
@@ -178,7 +179,7 @@ export class TokenColumn {
       };
       const wanted = steps[event.key];
       if (wanted === undefined) return;
-      this.focus(Math.min(last, Math.max(0, wanted)));
+      this.focus(clamp(wanted, 0, last));
     }
     event.preventDefault();
     event.stopPropagation();

@@ -1,4 +1,5 @@
 import { type ColorScale, domainOf, strengthOf } from "../attention/strength.js";
+import { clamp } from "../basics.js";
 import type { Emphasis } from "../draw/links.js";
 
 export const MOST_LINES = 2_000;
@@ -24,7 +25,7 @@ const BINS = 512;
 export function strongest(lines: Line[], most = MOST_LINES): Line[] {
   if (lines.length <= most) return lines;
   const rank = ({ emphasis, strength }: Line) =>
-    emphasis * BINS + Math.min(BINS - 1, Math.max(0, Math.floor(strength * BINS)));
+    emphasis * BINS + clamp(Math.floor(strength * BINS), 0, BINS - 1);
   const counts = new Uint32Array(BINS * 3);
   for (const line of lines) counts[rank(line)] = (counts[rank(line)] as number) + 1;
   let cut = counts.length;

@@ -1,9 +1,12 @@
 import { untracked } from "@preact/signals-core";
+import { textAt } from "../attention/axis.js";
+import { atEnd, clamp, range } from "../basics.js";
 import { type Context, colorOf, paletteOf } from "../context.js";
 import type { Series } from "../data.js";
-import { el, onSize, prepare, setText, watch } from "../dom.js";
+import { el, onSize, prepare, setStyle, setText, watch } from "../dom.js";
 import { type LinkBundle, paintLinks, paintSquare } from "../draw/links.js";
 import { css } from "../draw/palette.js";
+import type { Side } from "../state.js";
 import { shown } from "../text.js";
 import { type ColumnPaint, TokenColumn } from "./column.js";
 import { legendText } from "./legend.js";
@@ -11,10 +14,12 @@ import { type Line, rowStrengths, strongest } from "./lines.js";
 import type { View } from "./registry.js";
 import {
   type ColumnWindow,
+  drawnMiddle,
   heldMiddle,
   middleOf,
   offsetOf,
   pitchFor,
+  type Spare,
   scrollTo,
   visibleRange,
 } from "./window.js";
@@ -24,6 +29,7 @@ const OVERSCAN = 6;
 const ASK_MS = 40;
 const BOLD = 0.25;
 const HEAD = 20;
+const TITLES = { query: "query (from)", key: "key (to)" } as const;
 
 interface Layout {
   width: number;
@@ -41,10 +47,10 @@ class Links implements View {
   readonly #spacer = el("div");
   readonly #scroller: HTMLElement;
   readonly #legend = el("div", { class: "legend" });
-  readonly #titles = [
-    el("div", { class: "column-title" }, "query (from)"),
-    el("div", { class: "column-title" }, "key (to)"),
-  ];
+  readonly #titles = {
+    query: el("div", { class: "column-title" }, TITLES.query),
+    key: el("div", { class: "column-title" }, TITLES.key),
+  };
   readonly #columns: { query: TokenColumn; key: TokenColumn };
   readonly #draw = () => this.#paint();
   readonly #ask: (job: () => void) => void;
@@ -56,39 +62,37 @@ class Links implements View {
     const { life, state, data, scheduler } = context;
     this.#ask = scheduler.settle(ASK_MS, true);
     this.#columns = {
-      query: new TokenColumn("query", context, (unit) => this.#reveal("query", unit)),
-      key: new TokenColumn("key", context, (unit) => this.#reveal("key", unit)),
+      query: new TokenColumn("query", context, (unit) => this.#step("query", unit)),
+      key: new TokenColumn("key", context, (unit) => this.#step("key", unit)),
     };
     this.#stage.append(this.#canvas, this.#columns.query.element, this.#columns.key.element);
     this.#scroller = el("div", { class: "scroller", tabindex: -1 }, this.#stage, this.#spacer);
-    this.element = el("div", { class: "links" }, ...this.#titles, this.#scroller, this.#legend);
+    this.element = el(
+      "div",
+      { class: "links" },
+      this.#titles.query,
+      this.#titles.key,
+      this.#scroller,
+      this.#legend,
+    );
     this.#scroller.addEventListener("scroll", () => scheduler.paint(this.#draw), {
       signal: life,
       passive: true,
     });
-    life.addEventListener("abort", () => {
+    atEnd(life, () => {
       data.need("links", []);
       data.needColumn("links key", null);
     });
     onSize(this.#scroller, life, () => scheduler.paint(this.#draw));
     watch(life, () => {
-      const { now, synced, page } = state;
-      void [data.version.value, now.queries.value, now.keys.value, now.heads.value, now.measure.value];
-      void [now.query.value, now.key.value, page.hoverQuery.value, page.hoverKey.value, page.wanted.value];
-      void [
-        synced.aggregate.value,
-        synced.threshold.value,
-        synced.special_tokens.value,
-        synced.color_scale.value,
-      ];
-      void page.dark.value;
+      state.follow();
+      void data.version.value;
       scheduler.paint(this.#draw);
     });
     watch(life, () => {
       const [query, key] = [state.now.query.value, state.now.key.value];
       untracked(() => {
-        if (query !== null) this.#reveal("query", query);
-        else if (key !== null) this.#reveal("key", key);
+        if (query !== null || key !== null) this.#revealPinned();
       });
     });
   }
@@ -108,17 +112,33 @@ class Links implements View {
     return Math.max(query.count, key.count) * query.pitch;
   }
 
-  #reveal(side: "query" | "key", unit: number): void {
-    if (this.#layout.height === 0) return;
-    const target = scrollTo(this.#window(side), unit, this.#tallest(), this.#scroller.scrollTop);
+  #scroll(side: Side, unit: number, spare: Spare): void {
+    const target = scrollTo(this.#window(side), unit, this.#tallest(), this.#scroller.scrollTop, spare);
     if (target !== null) this.#scroller.scrollTop = target;
+  }
+
+  /** What the keyboard steps to must not end under a pinned row that is held at the edge. */
+  #step(side: Side, unit: number): void {
+    const { pitch } = this.#window(side);
+    this.#scroll(side, unit, { least: pitch, aim: pitch });
+    this.#paint();
+  }
+
+  /** A pinned token out of sight comes to the middle. */
+  #revealPinned(): void {
+    const { query, key } = this.context.state.now;
+    const { height } = this.#layout;
+    if (height === 0) return;
+    const side = query.value === null ? "key" : "query";
+    const unit = query.value ?? key.value;
+    if (unit !== null) this.#scroll(side, unit, { least: 0, aim: height / 2 });
     this.#paint();
   }
 
   #measure(series: number): void {
     const width = this.#scroller.clientWidth;
     const height = this.#scroller.clientHeight;
-    const squares = Math.min(series * 22, Math.max(22, Math.round(width * 0.12)));
+    const squares = clamp(Math.round(width * 0.12), 22, series * 22);
     this.#layout = {
       width,
       height,
@@ -128,12 +148,12 @@ class Links implements View {
       square: Math.min(20, squares / series - 2),
     };
     const { left, right } = this.#layout;
-    this.#stage.style.setProperty("height", `${height}px`);
-    this.#spacer.style.setProperty("height", `${Math.max(0, this.#tallest() - height)}px`);
-    this.#columns.query.element.style.setProperty("width", `${left - 4}px`);
-    this.#columns.key.element.style.setProperty("left", `${right + squares + 4}px`);
-    this.#titles[0]?.style.setProperty("width", `${left - 10}px`);
-    this.#titles[1]?.style.setProperty("left", `${right + squares + 10}px`);
+    setStyle(this.#stage, "height", height);
+    setStyle(this.#spacer, "height", Math.max(0, this.#tallest() - height));
+    setStyle(this.#columns.query.element, "width", left - 4);
+    setStyle(this.#columns.key.element, "left", right + squares + 4);
+    setStyle(this.#titles.query, "width", left - 10);
+    setStyle(this.#titles.key, "left", right + squares + 10);
   }
 
   #paint(): void {
@@ -141,8 +161,13 @@ class Links implements View {
     if (life.aborted) return;
     const { now } = state;
     const series = data.series;
+    const unseen = this.#layout.height === 0;
     this.#measure(series.length);
     if (this.#layout.width === 0 || this.#layout.height === 0) return;
+    if (unseen) {
+      this.#revealPinned();
+      return;
+    }
     const windows = { query: this.#window("query"), key: this.#window("key") };
     this.#ask(() => this.#request());
     const bold = { query: new Set<number>(), key: new Set<number>() };
@@ -173,7 +198,7 @@ class Links implements View {
     const { state, data, life } = this.context;
     if (life.aborted) return;
     const { from, to } = visibleRange(this.#window("query"), OVERSCAN);
-    const rows = Array.from({ length: Math.max(0, to - from) }, (_, at) => from + at);
+    const rows = range(from, to);
     const active = state.now.activeQuery.value;
     data.need("links", active === null ? rows : [active, ...rows]);
     data.needColumn("links key", state.now.activeKey.value);
@@ -189,7 +214,7 @@ class Links implements View {
     const [query, key] = [activeQuery.value, activeKey.value];
     const weights = measure.value === "weights";
     const { from, to } = visibleRange(window);
-    const shownRows = new Set(Array.from({ length: Math.max(0, to - from) }, (_, at) => from + at));
+    const shownRows = new Set(range(from, to));
     const pinned = state.now.query.value;
     for (const row of [query, pinned]) if (row !== null) shownRows.add(row);
     const lines: Line[] = [];
@@ -239,7 +264,7 @@ class Links implements View {
 
   #paintCanvas(series: readonly Series[], windows: { query: ColumnWindow; key: ColumnWindow }): void {
     const { left, right, height, squares } = this.#layout;
-    this.#canvas.style.setProperty("left", `${left}px`);
+    setStyle(this.#canvas, "left", left);
     const pen = prepare(this.#canvas, right - left + squares + 4, height);
     if (pen) this.#paintLinks(pen, series, windows);
   }
@@ -284,20 +309,19 @@ class Links implements View {
     if (query === null) return;
     const { left, right, squares, square } = this.#layout;
     const { from, to } = visibleRange(window);
+    const pinned = state.now.key.value;
+    const keys = new Set(range(from, to));
+    if (pinned !== null) keys.add(pinned);
     series.forEach((one, index) => {
       const values = data.row(one, query)?.values;
       if (!values) return;
       const strengths = rowStrengths(values, state.now.measure.value, state.synced.color_scale.value);
       const x = right - left + 4 + (squares / series.length) * index;
-      for (let key = from; key < to; key++) {
+      for (const key of keys) {
         const strength = strengths[key] as number;
-        if (Number.isNaN(strength)) continue;
-        paintSquare(
-          pen,
-          [x, middleOf(window, key) - square / 2, square],
-          colorOf(this.context, series, index),
-          strength,
-        );
+        const middle = drawnMiddle(window, key, pinned);
+        if (Number.isNaN(strength) || middle === null) continue;
+        paintSquare(pen, [x, middle - square / 2, square], colorOf(this.context, series, index), strength);
       }
     });
   }
@@ -320,14 +344,14 @@ class Links implements View {
       pen.textAlign = side === "query" ? "right" : "left";
       pen.fillStyle = palette.faint;
       pen.font = "11px system-ui, sans-serif";
-      pen.fillText(side === "query" ? "query (from)" : "key (to)", x, HEAD / 2);
+      pen.fillText(TITLES[side], x, HEAD / 2);
       const { from, to } = visibleRange(windows[side]);
       for (let unit = from; unit < to; unit++) {
         const active = unit === state.now[side].value;
         pen.font = `${active ? "bold " : ""}13px system-ui, sans-serif`;
         pen.fillStyle = axis.units[unit]?.special ? palette.faint : palette.ink;
         const room = side === "query" ? left - 14 : width - x - 4;
-        pen.fillText(shown(axis.units[unit]?.text ?? ""), x, HEAD + middleOf(windows[side], unit), room);
+        pen.fillText(shown(textAt(axis, unit)), x, HEAD + middleOf(windows[side], unit), room);
       }
     }
     pen.translate(left, HEAD);

@@ -1,3 +1,4 @@
+import { isShortcut, listenTo } from "../dom.js";
 import type { Viewport } from "./viewport.js";
 
 /** What the mouse and the keyboard can do to a matrix. */
@@ -41,7 +42,7 @@ const STEPS: Record<string, readonly [number, number]> = {
 };
 
 function key(matrix: Gestures, event: KeyboardEvent): void {
-  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (isShortcut(event)) return;
   const step = STEPS[event.key];
   if (step) matrix.move(...step);
   else if (event.key === "Enter" || event.key === " ") matrix.pinCursor();
@@ -55,10 +56,7 @@ function key(matrix: Gestures, event: KeyboardEvent): void {
 
 function pointer(matrix: Gestures, canvas: HTMLCanvasElement, life: AbortSignal): void {
   let grip: { x: number; y: number; view: Viewport; moved: boolean } | null = null;
-  const on = <Name extends keyof HTMLElementEventMap>(
-    name: Name,
-    run: (event: HTMLElementEventMap[Name]) => void,
-  ) => canvas.addEventListener(name, run, { signal: life });
+  const on = listenTo(canvas, life);
   on("pointerdown", (event) => {
     if (event.button !== 0) return;
     grip = { x: event.offsetX, y: event.offsetY, view: matrix.view, moved: false };

@@ -1,4 +1,5 @@
 import type { Axis } from "../attention/axis.js";
+import { clamp } from "../basics.js";
 import { bar, type HeatFrame, visibleCells } from "../draw/heatmap.js";
 import type { Palette } from "../draw/palette.js";
 import { shown } from "../text.js";
@@ -9,6 +10,8 @@ export interface Marks {
 }
 
 const LEAST = 11;
+/** Between the numbers that stand for tokens where there is no room for all of them. */
+const APART = 22;
 
 function clip(pen: CanvasRenderingContext2D, text: string, room: number): string {
   if (pen.measureText(text).width <= room) return text;
@@ -18,10 +21,21 @@ function clip(pen: CanvasRenderingContext2D, text: string, room: number): string
 }
 
 const crowded = (at: number, mark: number | null, cell: number) =>
-  mark !== null && at !== mark && cell < LEAST && Math.abs(at - mark) * cell < LEAST;
+  mark !== null && at !== mark && cell < LEAST && Math.abs(at - mark) * cell < 16;
 
-/** Every nth label where cells are too small for all of them. */
-const strideFor = (cell: number) => (cell >= LEAST ? 1 : Math.ceil(LEAST / cell));
+/** Label every token, or, where there is no room for that, those at round numbers. */
+export function strideFor(cell: number): number {
+  if (cell >= LEAST) return 1;
+  const power = 10 ** Math.floor(Math.log10(APART / cell));
+  return power * ([1, 2, 5].find((step) => step * power * cell >= APART) ?? 10);
+}
+
+/** The round number a unit holds, or its place if all are labelled; null for one without a label. */
+export function tickAt(axis: Axis, at: number, stride: number): number | null {
+  const { from, to } = axis.units[at] ?? { from: at, to: at + 1 };
+  const tick = Math.ceil(from / stride) * stride;
+  return tick < to ? tick : null;
+}
 
 export function paintLabels(
   pen: CanvasRenderingContext2D,
@@ -31,40 +45,33 @@ export function paintLabels(
   palette: Palette,
 ): void {
   const seen = visibleCells(frame);
-  const size = Math.min(12, Math.max(9, frame.cell * 0.8));
+  const size = clamp(frame.cell * 0.8, 9, 12);
   const font = (bold: boolean) => `${bold ? "600 " : ""}${size.toFixed(1)}px system-ui, sans-serif`;
-  const stride = strideFor(frame.cell);
-  const paint = (axis: Axis, at: number, marked: boolean) => {
+  /** What a place is labelled with; empty for nothing. */
+  const label = (axis: Axis, at: number, mark: number | null): string => {
     const unit = axis.units[at];
-    pen.font = font(marked);
-    pen.fillStyle = unit?.special && !marked ? palette.faint : palette.ink;
-    return stride > 1 && !marked ? String(unit?.from ?? at) : shown(unit?.text ?? "");
+    const all = frame.cell >= LEAST;
+    const stride = all ? 1 : strideFor((frame.cell * axis.units.length) / axis.length);
+    const tick = tickAt(axis, at, stride);
+    if (at !== mark && (tick === null || crowded(at, mark, frame.cell))) return "";
+    pen.font = font(at === mark);
+    pen.fillStyle = unit?.special && at !== mark ? palette.faint : palette.ink;
+    return all || at === mark ? shown(unit?.text ?? "") : String(tick);
   };
   pen.textBaseline = "middle";
   pen.textAlign = "right";
   for (let row = seen.top; row < seen.bottom; row++) {
     const y = frame.y + (row + 0.5 - frame.top) * frame.cell;
-    if (
-      crowded(row, marks.row, frame.cell) ||
-      (row % stride !== 0 && row !== marks.row) ||
-      y < frame.y ||
-      y > frame.y + frame.height
-    )
-      continue;
-    const text = paint(queries, row, row === marks.row);
-    pen.fillText(clip(pen, text, frame.x - 12), frame.x - 6, y);
+    if (y < frame.y || y > frame.y + frame.height) continue;
+    const text = label(queries, row, marks.row);
+    if (text) pen.fillText(clip(pen, text, frame.x - 12), frame.x - 6, y);
   }
   pen.textAlign = "left";
   for (let column = seen.left; column < seen.right; column++) {
     const x = frame.x + (column + 0.5 - frame.left) * frame.cell;
-    if (
-      crowded(column, marks.column, frame.cell) ||
-      (column % stride !== 0 && column !== marks.column) ||
-      x < frame.x ||
-      x > frame.x + frame.width
-    )
-      continue;
-    const text = paint(keys, column, column === marks.column);
+    if (x < frame.x || x > frame.x + frame.width) continue;
+    const text = label(keys, column, marks.column);
+    if (!text) continue;
     pen.save();
     pen.translate(x, frame.y - 6);
     pen.rotate(-Math.PI / 3);
@@ -83,7 +90,7 @@ export function paintTotals(
 ): void {
   const seen = visibleCells(frame);
   const color = palette.ramp[2] ?? [0, 0, 0];
-  const thick = Math.max(1, Math.min(10, frame.cell * 0.5));
+  const thick = clamp(frame.cell * 0.5, 1, 10);
   const room = 26;
   pen.fillStyle = bar(color);
   for (let row = seen.top; row < seen.bottom; row++) {

@@ -1,11 +1,21 @@
+import { textAt } from "../attention/axis.js";
+import { atEnd, clamp, range } from "../basics.js";
 import { type Context, paletteOf } from "../context.js";
 import type { Series } from "../data.js";
-import { el, onSize, prepare, setAttribute, setText, watch } from "../dom.js";
-import { type HeatFrame, outlineCell, paintHeatmap, paintValues, visibleCells } from "../draw/heatmap.js";
+import { button, el, onSize, prepare, setAttribute, setText, watch } from "../dom.js";
+import {
+  type HeatFrame,
+  outlineCell,
+  type Painted,
+  paintHeatmap,
+  paintValues,
+  visibleCells,
+} from "../draw/heatmap.js";
 import { css, rampAt } from "../draw/palette.js";
 import { GridCell } from "../gridcell.js";
-import { fixed, spoken, words } from "../text.js";
-import { Cells, range } from "./cells.js";
+import { makeColorScale } from "../scale.js";
+import { fixed, spoken } from "../text.js";
+import { Cells } from "./cells.js";
 import { removedMass } from "./legend.js";
 import { type Gestures, listen } from "./matrix-gestures.js";
 import { paintLabels, paintTotals } from "./matrix-labels.js";
@@ -22,14 +32,15 @@ class Matrix implements View, Gestures {
   readonly #plot: HTMLElement;
   readonly #grid = new GridCell("Attention matrix: rows are queries, columns are keys");
   readonly #switch = el("div", { class: "head-switch", role: "group", "aria-label": "Head shown" });
-  readonly #least = el("span");
-  readonly #most = el("span");
+  readonly #scale = makeColorScale();
+  readonly #maskedName = el("span");
+  readonly #masked = el("span", { class: "masked" }, el("i", { class: "swatch" }), this.#maskedName);
   readonly #note = el("span", { class: "legend-note" });
-  readonly #ramp = el("canvas", { class: "ramp", "aria-hidden": "true" });
   readonly #cells: Cells;
   readonly #draw = () => this.#paint();
   #view: Viewport = { top: 0, left: 0, cell: 0 };
   #size = { width: 0, height: 0 };
+  #painted: Painted = { masked: false, pooled: false };
   #chosen = "";
   #cursor: [number, number] = [0, 0];
   #hover: [number, number] | null = null;
@@ -38,20 +49,16 @@ class Matrix implements View, Gestures {
     const { life, scheduler, state, data } = context;
     this.#cells = new Cells(context, () => scheduler.paint(this.#draw));
     this.#plot = el("div", { class: "plot" }, this.#canvas, this.#grid.element);
-    const button = (label: string, text: string, run: () => void) => {
-      const node = el("button", { type: "button", class: "small", "aria-label": label }, text);
-      node.addEventListener("click", run, { signal: life });
-      return node;
-    };
+    const small = (label: string, text: string, run: () => void) =>
+      button({ class: "small", "aria-label": label }, run, text);
     const zoom = el(
       "div",
       { class: "zoom", role: "group", "aria-label": "Zoom" },
-      button("Zoom out", "−", () => this.zoom(1 / 1.5)),
-      button("Zoom in", "+", () => this.zoom(1.5)),
-      button("fit the whole matrix", "fit", () => this.fit()),
+      small("Zoom out", "−", () => this.zoom(1 / 1.5)),
+      small("Zoom in", "+", () => this.zoom(1.5)),
+      small("fit the whole matrix", "fit", () => this.fit()),
     );
-    const masked = el("span", { class: "masked" }, el("i", { class: "swatch" }), "masked");
-    const legend = el("div", { class: "legend" }, this.#least, this.#ramp, this.#most, masked, this.#note);
+    const legend = el("div", { class: "legend" }, this.#scale.element, this.#masked, this.#note);
     this.element = el(
       "div",
       { class: "matrix" },
@@ -70,13 +77,11 @@ class Matrix implements View, Gestures {
       this.#hover = null;
       context.tooltip.hide();
     });
-    life.addEventListener("abort", () => data.need("matrix", []));
+    atEnd(life, () => data.need("matrix", []));
     listen(this, this.#canvas, this.#grid.cell, life);
     watch(life, () => {
-      const { now, synced, page } = state;
-      void [data.version.value, now.queries.value, now.keys.value, now.heads.value, now.measure.value];
-      void [now.query.value, now.key.value, synced.aggregate.value, synced.special_tokens.value];
-      void [synced.color_scale.value, page.dark.value];
+      state.follow();
+      void data.version.value;
       scheduler.paint(this.#draw);
     });
   }
@@ -165,10 +170,7 @@ class Matrix implements View, Gestures {
   move(down: number, right: number): void {
     const { rows, columns } = this.room;
     const [row, column] = this.#cursor;
-    this.#cursor = [
-      Math.min(rows - 1, Math.max(0, row + down)),
-      Math.min(columns - 1, Math.max(0, column + right)),
-    ];
+    this.#cursor = [clamp(row + down, 0, rows - 1), clamp(column + right, 0, columns - 1)];
     this.#view = revealCell(this.#view, this.room, ...this.#cursor);
     this.hover(this.#cursor);
     this.context.state.page.spoken.value = this.#say(this.#cursor);
@@ -199,7 +201,7 @@ class Matrix implements View, Gestures {
     const { queries, keys } = this.context.state.now;
     const seen = visibleCells(this.#frame());
     const value = this.#cells.reader(this.#series, seen)(row, column);
-    const names = `${spoken(queries.value.units[row]?.text ?? "")} → ${spoken(keys.value.units[column]?.text ?? "")}`;
+    const names = `${spoken(textAt(queries.value, row))} → ${spoken(textAt(keys.value, column))}`;
     if (value === undefined) return `${names}: not here yet`;
     if (Number.isNaN(value)) return `${names}: masked`;
     const largest = this.#cells.isExact(seen) ? "" : "largest nearby, ";
@@ -248,7 +250,7 @@ class Matrix implements View, Gestures {
       const value = read(row, column);
       return value === undefined ? undefined : of(value);
     };
-    paintHeatmap(pen, frame, strength, palette);
+    this.#painted = paintHeatmap(pen, frame, strength, palette, this.#cells.grain(seen));
     if (frame.cell >= VALUES) {
       paintValues(
         pen,
@@ -323,12 +325,11 @@ class Matrix implements View, Gestures {
       this.#switch.dataset.names = names;
       this.#switch.replaceChildren(
         ...all.map((one) => {
-          const node = el("button", { type: "button", class: "small" }, one.name);
-          node.addEventListener("click", () => {
+          const choose = () => {
             this.#chosen = one.name;
             this.context.scheduler.paint(this.#draw);
-          });
-          return node;
+          };
+          return button({ class: "small" }, choose, one.name);
         }),
       );
     }
@@ -341,21 +342,19 @@ class Matrix implements View, Gestures {
     const { state } = this.context;
     const seen = visibleCells(this.#frame());
     const { domain } = this.#cells.scale(series, seen);
-    const pen = prepare(this.#ramp, 96, 8);
-    for (let x = 0; pen && x < 96; x++) {
-      pen.fillStyle = css(rampAt(paletteOf(state).ramp, x / 95));
-      pen.fillRect(x, 0, 1.5, 8);
-    }
-    const color = state.synced.color_scale.value;
-    setText(this.#least, fixed(domain.least, 2));
-    setText(
-      this.#most,
-      `${fixed(domain.most, 2)} ${words(state.now.measure.value)}${color === "linear" ? "" : ` (${color})`}`,
+    const { ramp } = paletteOf(state);
+    this.#scale.paint(
+      (strength) => css(rampAt(ramp, strength)),
+      domain,
+      state.now.measure.value,
+      state.synced.color_scale.value,
     );
+    this.#masked.hidden = !this.#painted.masked;
+    setText(this.#maskedName, state.synced.special_tokens.value ? "masked" : "masked or hidden");
     const { rows, columns } = this.room;
     const notes = [`${rows} × ${columns}`];
-    if (!this.#cells.isExact(seen))
-      notes.push("overview: largest weight of each cell; zoom in for exact numbers");
+    if (this.#painted.pooled || !this.#cells.isExact(seen))
+      notes.unshift("overview: largest of neighbours; zoom in for exact numbers");
     if (state.now.measure.value === "weights" && this.#cells.isExact(seen))
       notes.push("bars: sums of rows and columns");
     const removed = removedMass(this.context, [series], state.now.activeQuery.value);

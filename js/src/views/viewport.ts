@@ -1,3 +1,4 @@
+import { clamp } from "../basics.js";
 /** Which part of a matrix is on the screen: the units at its top left corner, and pixels per unit. */
 export interface Viewport {
   top: number;
@@ -24,8 +25,8 @@ export function clampViewport(view: Viewport, room: Room): Viewport {
   const most = (count: number, size: number) => Math.max(0, count - size / cell);
   return {
     cell,
-    top: Math.min(most(room.rows, room.height), Math.max(0, view.top)),
-    left: Math.min(most(room.columns, room.width), Math.max(0, view.left)),
+    top: clamp(view.top, 0, most(room.rows, room.height)),
+    left: clamp(view.left, 0, most(room.columns, room.width)),
   };
 }
 

@@ -16,10 +16,7 @@ if TYPE_CHECKING:
 
     from attnscope.attention.capture import Capture
 
-_FRAME = (
-    "html,body{height:100%;margin:0}"
-    "h1{position:absolute;width:1px;height:1px;margin:0;overflow:hidden;clip-path:inset(50%)}"
-)
+_FRAME = "html,body{height:100%;margin:0}"
 _PAGE = """<!doctype html>
 <html lang="en">
 <head>
@@ -30,7 +27,6 @@ _PAGE = """<!doctype html>
 <style>{style}</style>
 </head>
 <body>
-<h1>{title}</h1>
 <main id="attnscope-root"></main>
 <script type="application/octet-stream" id="attnscope-data">{data}</script>
 <script>{script}</script>

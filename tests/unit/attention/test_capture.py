@@ -75,7 +75,7 @@ class TestReading:
         assert whole.shape == (3, N, N)
         assert whole.dtype == np.float32
         for head in range(3):
-            np.testing.assert_array_equal(found.weights(4, head), whole[head])
+            np.testing.assert_allclose(found.weights(4, head), whole[head], atol=1e-6)
 
     @pytest.mark.parametrize("read", ["weights", "scores"])
     @pytest.mark.parametrize(
@@ -94,8 +94,8 @@ class TestReading:
             as_numpy = np.array(as_numpy, int)
         rows = getattr(found, read)(1, queries=wanted)
         np.testing.assert_allclose(rows, whole[:, as_numpy], atol=1e-6)
-        np.testing.assert_array_equal(getattr(found, read)(1, keys=wanted), whole[:, :, as_numpy])
-        np.testing.assert_array_equal(getattr(found, read)(1, 1, keys=wanted), whole[1][:, as_numpy])
+        np.testing.assert_allclose(getattr(found, read)(1, keys=wanted), whole[:, :, as_numpy], atol=1e-6)
+        np.testing.assert_allclose(getattr(found, read)(1, 1, keys=wanted), whole[1][:, as_numpy], atol=1e-6)
 
     def test_two_positions_give_a_number(self, found):
         value = found.weights(1, 0, queries=3, keys=2)
@@ -124,7 +124,7 @@ class TestReading:
 
     def test_another_kind(self, found):
         assert found.weights(0, kind="cross").shape == (2, N, M)
-        np.testing.assert_array_equal(found.weights(0, kind="cross"), found["cross"].weights(0))
+        np.testing.assert_allclose(found.weights(0, kind="cross"), found["cross"].weights(0), atol=1e-6)
         assert found.overview(0, 1, 3, kind="cross").shape == (3, 3)
 
     def test_blocks_do_not_change_the_answer(self, found, monkeypatch):
