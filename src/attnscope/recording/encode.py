@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -82,7 +82,7 @@ def tokens_of_ids(ids: list[int], tokenizer: Any) -> Tokens:
     """Name token ids; without a tokenizer they are shown as numbers."""
     tokenizer = text_tokenizer(tokenizer)
     if tokenizer is None:
-        return Tokens.of([str(token) for token in ids])
+        return replace(Tokens.of([str(token) for token in ids]), ids=np.array(ids))
     special = np.isin(ids, sorted(set(tokenizer.all_special_ids)))
     return _named(ids, tokenizer, special)
 

@@ -82,7 +82,7 @@ class Generated:
 
 @contextmanager
 def watching_generate(model: Any, around: Around) -> Iterator[None]:
-    """Let ``around(run, arguments)`` run every call of ``model.generate`` in this context, then leave no trace of it."""
+    """Let ``around(run, arguments)`` run every call of ``model.generate`` in this context; leave no trace of it."""
     if not callable(getattr(model, "generate", None)):
         yield
         return
@@ -93,6 +93,12 @@ def watching_generate(model: Any, around: Around) -> Iterator[None]:
     finally:
         _around.reset(token)
         _uninstall(model)
+
+
+def is_around(around: Around) -> bool:
+    """Whether calls of generate() in this context go to ``around``."""
+    current = _around.get()
+    return current is not None and current[1] == around
 
 
 def final_inputs(model: Any, call: Generated) -> dict[str, Any]:

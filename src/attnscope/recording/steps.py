@@ -304,7 +304,7 @@ def _joined(layer: _Growing, total: int, masks: dict[bytes, Mask]) -> Recorded:
                 bias=_joined_bias(kept, mask.n_keys),
             )
         )
-    seen = [figure for figure in layer.figures if figure == figure]  # noqa: PLR0124 - NaN: a row that sees no key
+    seen = [figure for figure in layer.figures if figure == figure]  # without NaN, a row that sees no key
     return replace(layer.seen, items=items, check=max(seen, default=float("nan")))
 
 

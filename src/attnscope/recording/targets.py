@@ -56,9 +56,7 @@ def write(model: Any, inputs: Mapping[str, Any]) -> None:
     device = getattr(plain, "device", None)
     moved = {name: value.to(device) if isinstance(value, torch.Tensor) else value for name, value in inputs.items()}
     accepted = inspect.signature(plain.forward).parameters
-    plain.generate(
-        **{name: value for name, value in moved.items() if name in accepted}, do_sample=False, num_beams=1
-    )
+    plain.generate(**{name: value for name, value in moved.items() if name in accepted}, do_sample=False, num_beams=1)
 
 
 def shifted_right(model: Any, labels: torch.Tensor) -> torch.Tensor:
