@@ -9,8 +9,8 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import sdpa_mask
 
 from attnscope import load, record
-from attnscope.errors import AttnscopeWarning, ModelError, UnverifiedError
-from attnscope.recording import replay, softmaxes
+from attnscope.errors import AttnscopeWarning, ModelError, TooLargeError, UnverifiedError
+from attnscope.recording import replay, room, softmaxes
 from tests.models.known import FAMILIES
 from tests.models.known.measure import build
 
@@ -145,9 +145,8 @@ def test_looking_from_several_threads_gives_the_same(nothing_kept, monkeypatch):
     wrong = []
 
     def look():
-        for number in list(expected) * 5:
-            if not np.array_equal(captures[0].weights(number), expected[number]):
-                wrong.append(number)
+        found = {number: captures[0].weights(number) for number in list(expected) * 5}
+        wrong.extend(number for number in expected if not np.array_equal(found[number], expected[number]))
 
     threads = [threading.Thread(target=look) for _ in range(4)]
     for thread in threads:
@@ -250,3 +249,28 @@ def test_a_shared_module_has_a_number_for_each_of_its_layers():
     assert found.layers == (0, 1, 2)
     assert len(set(found.modules.values())) == 1
     assert abs(found.weights(0) - found.weights(2)).max() > 0.05
+
+
+def test_what_will_not_fit_is_refused_before_it_runs(monkeypatch):
+    model, inputs = build(family("Llama (grouped")), family("Llama (grouped").inputs()
+    # Three layers of 2 × 12 tokens, 4 queries and 2 keys each of width 8, in float32.
+    needed = 3 * 24 * (4 + 2) * 8 * 4
+    assert room.kept_bytes(model, 12, 2, None, values=False) == needed
+    monkeypatch.setattr(room, "ASKED_BYTES", 0)
+    monkeypatch.setattr(room, "free_bytes", lambda: needed - 1)
+    ran = []
+    hook = model.layers[0].register_forward_hook(lambda *_: ran.append(True))
+    with pytest.raises(TooLargeError, match=r"layers=range\(2\)"), record(model), torch.no_grad():
+        model(**inputs)
+    assert ran == []
+    hook.remove()
+    with record(model, layers=range(2)) as recording, torch.no_grad():
+        model(**inputs)
+    assert recording.captures()[0]["self"].layers == (0, 1)
+
+
+def test_what_would_be_kept_is_what_is_kept():
+    model, captures = captured("Llama (grouped")
+    assert room.kept_bytes(model, 12, 1, None, values=False) == sum(
+        layer.queries.nbytes + layer.keys.nbytes for layer in captures[0]["self"].stored.values()
+    )

@@ -51,10 +51,7 @@ def deviation(
     real = output[rows].to(layer.queries.device).float()
     values = values.to(layer.queries.device).float()
     heads = [compute.weight_rows(layer, head, rows) @ values[head // layer.group_size] for head in range(layer.n_heads)]
-    if project is None:
-        again = torch.stack(heads, dim=1)
-    else:
-        again = project(torch.cat(heads, dim=1).to(output)).to(real)
+    again = torch.stack(heads, dim=1) if project is None else project(torch.cat(heads, dim=1).to(output)).to(real)
     return _relative(again, real)
 
 

@@ -13,7 +13,7 @@ from attnscope.attention.arrays import dtype_name
 from attnscope.attention.blocks import Blocks
 from attnscope.attention.layers import QueriesKeys, StoredWeights
 from attnscope.errors import ModelError
-from attnscope.recording import check, layouts, softmaxes
+from attnscope.recording import check, layouts, room, softmaxes
 from attnscope.recording.masks import MaskReader
 from attnscope.recording.numbering import Numbers
 from attnscope.recording.replay import Copies, Replay
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from attnscope.recording.kinds import Place
 
 UNDERSTOOD = {
-    "scaling", "dropout", "is_causal", "softcap", "s_aux", "sinks", "position_bias", "added_keys",
+    "scaling", "dropout", "is_causal", "softcap", "s_aux", "sinks", "position_bias", "added_keys", "cross",
     "sliding_window", "position_ids", "cache_position", "use_cache", "output_attentions", "output_hidden_states",
     "return_dict", "logits_to_keep", "past_key_values", "position_embeddings", "cache",
 }  # fmt: skip
@@ -54,6 +54,10 @@ class Recorded:
         What the self-check may reach.
     unknown
         Options it was called with that are not understood.
+    added
+        Names of learned or zero keys after those of the tokens.
+    joins
+        Whether it is one more head of the layer before it.
     """
 
     place: Place
@@ -64,6 +68,8 @@ class Recorded:
     check: float
     allowed: float
     unknown: Sequence[str] = field(default_factory=list)
+    added: tuple[str, ...] = ()
+    joins: bool = False
 
 
 @dataclass(eq=False)
@@ -110,6 +116,12 @@ class Collector:
     def numbers(self) -> dict[Place, list[int]]:
         """Numbers of the layers seen in each place, kept or not."""
         return self._numbers.taken
+
+    def expect(self, model: Any, lengths: dict[str, int]) -> None:
+        """Learn how long the texts of the pass are, and refuse what would not fit in memory."""
+        self.lengths = lengths
+        if "" in lengths:
+            room.require_room(model, lengths[""], self.batch or 1, self._wanted, values=self._values)
 
     def take(self, call: AttentionCall) -> None:
         """Take a call whose queries and keys are known."""
@@ -161,13 +173,13 @@ class Collector:
             return True
         if places is not None:
             items: list[Layer] = [
-                Blocks([_stored(weights) for weights in some], *places) for some in _chunked(call.weights, batch)
+                Blocks([stored(weights) for weights in some], *places) for some in _chunked(call.weights, batch)
             ]
             self._put(run, call, items, "softmax", call.weights)
             return True
         weights = softmaxes.by_head(call.weights, batch)
         if self._keep(weights):
-            items, tier = [_stored(weights[item]) for item in range(batch)], "softmax"
+            items, tier = [stored(weights[item]) for item in range(batch)], "softmax"
         else:
             again = Replay(call, batch, self._copies)
             items, tier = [again.layer(weights, item) for item in range(batch)], "replay"
@@ -243,7 +255,8 @@ class Collector:
         if run.calls > 1 and run.length is None:
             place = place._replace(stream=place.stream + run.calls - 1)
             self.numbers.setdefault(place, []).append(run.number)
-        return Recorded(place, run.number, call.path, tier, items, worst, allowed, unknown)
+        added = call.options.get("added_keys", ())
+        return Recorded(place, run.number, call.path, tier, items, worst, allowed, unknown, added)
 
     def _order(self, call: AttentionCall, run: _Run, layer: Layer) -> np.ndarray:
         """True positions of the tokens of a run, where it is over chunks of them or the model has sorted them."""
@@ -267,7 +280,7 @@ class Collector:
             groups = range(shape[0])
             worst = max(check.weights_deviation(weights[i], call.values[i], call.output[i]) for i in groups)
             if worst <= allowed and self._keep(weights):
-                return [_stored(weights[i]) for i in groups], worst
+                return [stored(weights[i]) for i in groups], worst
         return None
 
     def _take_band(self, call: SoftmaxCall, batch: int) -> None:
@@ -292,7 +305,7 @@ class Collector:
         if run.wanted:
             for stream in range(call.weights.shape[1]):
                 weights = call.weights[:, stream]
-                items: list[Layer] = [_stored(weights[item]) for item in range(batch)]
+                items: list[Layer] = [stored(weights[item]) for item in range(batch)]
                 self._put(run, call, items, "softmax", weights, stream=call.index + stream)
 
     def _put(
@@ -339,7 +352,7 @@ class Collector:
         )
 
 
-def _stored(weights: torch.Tensor) -> StoredWeights:
+def stored(weights: torch.Tensor) -> StoredWeights:
     """Keep one input's weights [heads, queries, keys]; what every head gives exactly nothing is masked."""
     return StoredWeights(own(weights), softmaxes.visible(weights))
 

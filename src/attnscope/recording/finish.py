@@ -126,8 +126,8 @@ def require_verified(layer: Recorded) -> None:
     if layer.tier in ("softmax", "replay"):
         if layer.check > layer.allowed:
             raise UnverifiedError(
-                f"Layer {layer.number} ({layer.path}): the rows of its softmax sum to 1 only within {layer.check:.2g}, so "
-                "they are no weights. Give the model's own weights to attnscope.from_attentions(...)."
+                f"Layer {layer.number} ({layer.path}): the rows of its softmax sum to 1 only within {layer.check:.2g}, "
+                "so they are no weights. Give the model's own weights to attnscope.from_attentions(...)."
             )
         return
     if math.isnan(layer.check):

@@ -58,9 +58,9 @@ def place_of(module: nn.Module, path: str, stream: int = 0) -> Place:
 def kind_names(layers: Mapping[Place, Collection[int]], *, encoder_decoder: bool) -> dict[Place, str]:
     """Name the kinds of attention of one pass; the one to show first comes first.
 
-    An encoder–decoder has ``encoder``, ``decoder`` and ``cross``. Otherwise the text's, or the only part's, attention is
-    ``self``; other parts bear their names. Stacks that share a name and no layer number are one kind; where they share
-    numbers, the later ones are named by their place in the model too.
+    An encoder–decoder has ``encoder``, ``decoder`` and ``cross``. Otherwise the text's, or the only part's, attention
+    is ``self``; other parts bear their names. Stacks that share a name and no layer number are one kind; where they
+    share numbers, the later ones are named by their place in the model too.
 
     Parameters
     ----------

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from attnscope.recording.calls import SoftmaxCall
 
 CACHED_BYTES = 1 << 28
-"""Recomputed weights held for the next look, 256 MiB in all captures together; the last one is held whatever its size."""
+"""Recomputed weights held for the next look, 256 MiB in all captures together; the last one whatever its size."""
 SAMPLED_ROWS = 4
 
 
@@ -107,8 +107,8 @@ class Replay:
         sample = again[:, :, self._rows] if again.shape[2] > self._rows[-1] else again
         if sample.shape != self._sample.shape or not torch.allclose(sample, self._sample, atol=1e-4, rtol=0):
             raise UnverifiedError(
-                f"Running {self._path} again did not give the weights of the captured pass: it depends on more than its "
-                "inputs. Capture a shorter input, whose weights are kept as they are."
+                f"Running {self._path} again did not give the weights of the captured pass: it depends on more than "
+                "its inputs. Capture a shorter input, whose weights are kept as they are."
             )
         return np.asarray(again.numpy())
 

@@ -21,8 +21,8 @@ _NO_SOFTMAX = re.compile(r"linear_att|attentionstructure|norm")
 class Frame:
     """One running module; ``serial`` tells its runs apart.
 
-    ``seen`` says that an attention function ran in it, so that its softmaxes are not needed; ``shown`` that its attention
-    was taken, from whichever of them.
+    ``seen`` says that an attention function ran in it, so that its softmaxes are not needed; ``shown`` that its
+    attention was taken, from whichever of them.
     """
 
     module: nn.Module
@@ -38,8 +38,8 @@ class Frame:
 class Running:
     """Follows a model's modules as they start and end, through hooks that are removed on exit.
 
-    Modules that run by themselves, outside a pass of the whole model, are not followed. ``on_pass_end`` is called when a
-    pass of the whole model ends.
+    Modules that run by themselves, outside a pass of the whole model, are not followed. ``on_pass_end`` is called when
+    a pass of the whole model ends.
 
     Parameters
     ----------

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tests.models.known import decoders, encoder_decoders, encoders, hybrids, images, mixed, sounds
-from tests.models.known.family import Family
+
+if TYPE_CHECKING:
+    from tests.models.known.family import Family
 
 FAMILIES: list[Family] = [
     *encoders.FAMILIES,

@@ -25,8 +25,8 @@ _SIZED = re.compile(r" \d+×\d+$")
 class Outcome:
     """What one family gave.
 
-    ``tiers``, ``errors``, ``checks`` and ``layers`` are by kind of attention; ``errors`` only where the model's own output
-    holds weights.
+    ``tiers``, ``errors``, ``checks`` and ``layers`` are by kind of attention; ``errors`` only where the model's own
+    output holds weights.
     """
 
     tiers: dict[str, str] = field(default_factory=dict)
