@@ -192,7 +192,7 @@ class Recording:
             self._steps.begin(inputs, _batch_size(inputs))
         elif self._counts.passes == 1:
             self._collector.batch = _batch_size(inputs)
-            self._collector.lengths = token_counts(inputs)
+            self._collector.expect(self._model, token_counts(inputs))
 
     def _on_forward_end(self, *_: Any) -> None:
         if not is_watching(self._on_call):
