@@ -211,8 +211,8 @@ class DiffusionRecording:
         if self._watch.unseen:
             raise ModelError(
                 f"{self._watch.unseen[0]} and {len(set(self._watch.unseen)) - 1} other modules compute attention "
-                "outside PyTorch's own functions (xFormers, flash or another backend), where it cannot be seen. Go back "
-                "to PyTorch's: pipeline.disable_xformers_memory_efficient_attention(), or "
+                "outside PyTorch's own functions (xFormers, flash or another backend), where it cannot be seen. Go "
+                "back to PyTorch's: pipeline.disable_xformers_memory_efficient_attention(), or "
                 'pipeline.transformer.set_attention_backend("native").'
             )
         if not self._checks:
