@@ -60,8 +60,10 @@ class Naming:
         self._key_tokens = key_tokens
         self._made: dict[tuple[str, int], Tokens] = {}
 
-    def side(self, part: str, n: int) -> Tokens:
-        """Name the ``n`` positions of one part of the model: its input, or its decoder's."""
+    def side(self, part: str, n: int, *, of_keys: bool = False) -> Tokens:
+        """Name the ``n`` positions of one part of the model: its input, or its decoder's; or what those look at."""
+        if of_keys and self._key_tokens is not None and not self._encoder_decoder:
+            return self._key_tokens
         decoder = self._encoder_decoder and part == "decoder"
         key = ("decoder" if decoder else part if part in ("vision", "audio", "qformer") else "", n)
         if key not in self._made:
@@ -76,6 +78,9 @@ class Naming:
         if part in ("vision", "audio", "qformer") or not fits:
             return np.arange(n)
         return np.flatnonzero(mask[self._item].cpu().numpy() != 0)
+
+    def require_used(self) -> None:
+        """Check that tokens given were needed; sides that they do not fit are refused as they are named."""
 
     def _name(self, *, decoder: bool, part: str, n: int) -> Tokens:
         given = self._given[decoder]
@@ -110,35 +115,37 @@ def make_capture(
         mine = sorted((layer for layer in recorded if kinds[layer.place] == kind), key=lambda layer: layer.number)
         place = mine[0].place
         for size, same in _by_size(mine, item).items():
-            label = kind if kind not in found else f"{kind} {size[0]}×{size[1]}"
+            label = kind if kind not in found else f"{kind} {size[0]}×{size[1]}{''.join(size[2])}"
             found[label] = _attention(label, place, same, item, naming, masks)
     return Capture(found, name)
 
 
-def _by_size(layers: Sequence[Recorded], item: int) -> dict[tuple[int, int], list[Recorded]]:
+def _by_size(layers: Sequence[Recorded], item: int) -> dict[tuple[int, int, tuple[str, ...]], list[Recorded]]:
     """Group layers that have the same numbers of queries and keys, the most frequent size first."""
-    sizes: dict[tuple[int, int], list[Recorded]] = {}
+    sizes: dict[tuple[int, int, tuple[str, ...]], list[Recorded]] = {}
     for layer in layers:
-        sizes.setdefault((layer.items[item].n_queries, layer.items[item].n_keys), []).append(layer)
+        sizes.setdefault((layer.items[item].n_queries, layer.items[item].n_keys, layer.added), []).append(layer)
     return dict(sorted(sizes.items(), key=lambda entry: -len(entry[1])))
 
 
 def _attention(
     kind: str, place: Place, recorded: Sequence[Recorded], item: int, naming: Naming, masks: dict[Any, Any]
 ) -> Attention:
-    first = recorded[0].items[item]
+    first, added = recorded[0].items[item], recorded[0].added
     other = "encoder" if place.cross else place.part
-    queries = naming.side(place.part, first.n_queries)
-    keys = naming.side(other, first.n_keys) if place.cross or first.n_keys != first.n_queries else queries
-    rows, columns = naming.kept(place.part, first.n_queries), naming.kept(other, first.n_keys)
+    n_queries, n_keys = first.n_queries, first.n_keys - len(added)
+    queries = naming.side(place.part, n_queries)
+    keys = naming.side(other, n_keys, of_keys=True) if place.cross or n_keys != n_queries else queries
+    rows, columns = naming.kept(place.part, n_queries), naming.kept(other, n_keys)
     if not rows.size or not columns.size:
         raise InputError(f"Input {item} of the batch is padding throughout: its attention mask is all 0. Leave it out.")
-    cut = len(rows) < first.n_queries or len(columns) < first.n_keys
+    cut = (len(rows) < n_queries or len(columns) < n_keys) and len(queries) == n_queries and len(keys) == n_keys
+    with_added = np.concatenate([columns, np.arange(n_keys, first.n_keys)])
     stored: dict[int, Layer] = {}
     for layer in recorded:
         kept: Any = layer.items[item]
-        stored[layer.number] = kept.take(rows, columns, masks) if cut and len(queries) == first.n_queries else kept
-    if cut and len(queries) == first.n_queries:
+        stored[layer.number] = kept.take(rows, with_added, masks) if cut else kept
+    if cut:
         same = keys is queries
         queries = queries.take(rows)
         keys = queries if same else keys.take(columns)
@@ -146,11 +153,18 @@ def _attention(
         kind,
         stored,
         queries,
-        keys,
+        _with_added(keys, added) if added else keys,
         {layer.number: layer.tier for layer in recorded},
         {layer.number: layer.check for layer in recorded},
         {layer.number: layer.path for layer in recorded},
     )
+
+
+def _with_added(keys: Tokens, added: tuple[str, ...]) -> Tokens:
+    """Put keys that stand for no token after the others."""
+    special = np.concatenate([keys.special, np.ones(len(added), bool)])
+    words = np.concatenate([keys.words, np.full(len(added), -1, np.int32)])
+    return Tokens((*keys.text, *added), special, words)
 
 
 def token_counts(inputs: Mapping[str, Any]) -> dict[str, int]:

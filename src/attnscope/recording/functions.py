@@ -7,22 +7,26 @@ left to that tier.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
+from attnscope.errors import ModelError
 from attnscope.recording import multihead
 from attnscope.recording.calls import AttentionCall, SoftmaxCall
 from attnscope.recording.interface import inside_interface, note_softmax
+from attnscope.recording.products import SOFTMAXES, Products
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from attnscope.recording.running import Frame, Running
 
-_SOFTMAXES = {torch.softmax, F.softmax, torch.Tensor.softmax, torch.special.softmax}
+_SDPA = {F.scaled_dot_product_attention, torch.ops.aten.scaled_dot_product_attention.default}
+_DROPOUTS = {F.dropout, torch.dropout, torch.dropout_, torch.ops.aten.dropout.default}
 
 
 class FunctionWatch(TorchFunctionMode):
@@ -36,6 +40,9 @@ class FunctionWatch(TorchFunctionMode):
         Takes attention calls whose queries and keys are known.
     on_softmax
         Takes softmaxes of modules not seen otherwise.
+    follow
+        Whether to follow softmaxes to the values they weigh, and take only those that do, as in modules nothing is
+        known of; dropout is refused then wherever it is.
     """
 
     def __init__(
@@ -43,27 +50,36 @@ class FunctionWatch(TorchFunctionMode):
         running: Running,
         on_call: Callable[[AttentionCall], None],
         on_softmax: Callable[[SoftmaxCall], None],
+        *,
+        follow: bool = False,
     ) -> None:
         super().__init__()
         self._running = running
         self._on_call = on_call
         self._on_softmax = on_softmax
+        self._products = Products(running, on_softmax) if follow else None
+        if self._products is not None:
+            running.on_pass_end = self._products.close
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         """Run the function as it is, and show it if it is attention."""
         kwargs = kwargs or {}
+        if self._products is not None and func in _DROPOUTS and self._running.innermost is not None:
+            _require_no_dropout(self._running.innermost, *args, **kwargs)
         result = func(*args, **kwargs)
         if inside_interface():
-            if func in _SOFTMAXES and looks_like_attention(args, kwargs, result):
+            if func in SOFTMAXES and looks_like_attention(args, kwargs, result):
                 note_softmax(result.detach())
             return result
-        if func is F.scaled_dot_product_attention:
+        if func in _SDPA:
             self._sdpa(args, kwargs, result)
         elif func is F.multi_head_attention_forward:
             self._multihead(args, kwargs, result)
-        elif func in _SOFTMAXES:
+        elif self._products is not None:
+            self._products.saw(func, args, kwargs, result)
+        elif func in SOFTMAXES:
             self._softmax(args, kwargs, result)
         return result
 
@@ -72,12 +88,26 @@ class FunctionWatch(TorchFunctionMode):
         if frame is None:
             return
         given = _sdpa_arguments(*args, **kwargs)
-        batch = [_batched(given[name], frame) for name in ("query", "key", "value")]
-        output = _batched(result, frame)
-        if any(tensor is None for tensor in (*batch, output)):
-            return
-        queries, keys, values = batch
+        query = given["query"]
+        if query.is_nested:
+            raise ModelError(
+                f"{frame.path or type(frame.module).__name__} attends over nested tensors, whose inputs differ in "
+                "length. Pass padded tensors with a mask, or record one input at a time."
+            )
+        groups = _leading(query, frame)
+        queries, keys, values, output = (
+            tensor.detach().reshape(groups(tensor.shape)) for tensor in (query, given["key"], given["value"], result)
+        )
         mask = given["attn_mask"]
+        if mask is not None:
+            mask = _plain_mask(mask).detach()
+            if query.ndim not in (2, 4) and mask.ndim > 2:
+                mask = mask.broadcast_to(*query.shape[:-2], *mask.shape[-2:])
+                mask = mask.reshape(groups(mask.shape))
+        keys, values = (tensor.expand(len(queries), -1, -1, -1) for tensor in (keys, values))
+        if keys.shape[1] != values.shape[1]:
+            heads = max(keys.shape[1], values.shape[1])
+            keys, values = (tensor.expand(-1, heads, -1, -1) for tensor in (keys, values))
         frame.seen = True
         self._on_call(
             AttentionCall(
@@ -88,7 +118,7 @@ class FunctionWatch(TorchFunctionMode):
                 queries,
                 keys,
                 values,
-                None if mask is None else mask.detach(),
+                mask,
                 output.transpose(1, 2),
                 {"scaling": given["scale"], "is_causal": given["is_causal"], "dropout": given["dropout_p"]},
             )
@@ -133,18 +163,50 @@ def _sdpa_arguments(
     }  # fmt: skip
 
 
-def _batched(tensor: torch.Tensor, frame: Frame) -> torch.Tensor | None:
-    """Give a tensor the axes [batch, heads, tokens, width]; None where it has others."""
-    tensor = tensor.detach()
-    if tensor.ndim == 4:
-        return tensor
-    if tensor.ndim == 3:
-        first = next((value for value in frame.args if isinstance(value, torch.Tensor)), None)
-        unbatched = first is not None and first.ndim == 2
-        return tensor[None] if unbatched else tensor[:, None]
-    if tensor.ndim == 2:
-        return tensor[None, None]
-    return None
+def _leading(query: torch.Tensor, frame: Frame) -> Callable[[torch.Size], tuple[int, ...]]:
+    """How to bring a call's tensors to the axes [groups, heads, tokens, width].
+
+    Three axes are heads where the module runs on one input, and groups otherwise: inputs with one head each, or inputs
+    and heads joined, which are told apart when the pass is over.
+    """
+    if query.ndim == 3 and n_inputs(frame, query.shape[-2]) == 1:
+        return lambda shape: (1, *shape)
+    if query.ndim == 3:
+        return lambda shape: (shape[0], 1, *shape[1:])
+    return lambda shape: (math.prod(shape[:-3]), *((1,) * (3 - len(shape))), *shape[-3:])
+
+
+def n_inputs(frame: Frame, n_queries: int) -> int | None:
+    """Number of inputs a module was called with, by its first tensor; tokens may be on the first axis or the second."""
+    given = (*frame.args, *frame.kwargs.values())
+    first = next((value for value in given if isinstance(value, torch.Tensor) and value.ndim), None)
+    if first is None:
+        return None
+    if first.ndim == 1 or (first.ndim == 2 and first.is_floating_point() and len(first) == n_queries):
+        return 1
+    sequence_first = first.ndim in (2, 3) and n_queries != first.shape[1] and n_queries == first.shape[0]
+    return int(first.shape[1 if sequence_first else 0])
+
+
+def _plain_mask(mask: torch.Tensor) -> torch.Tensor:
+    """Write out PyTorch's causal masks, which are tensors in name only."""
+    from torch.nn.attention.bias import CausalBias, CausalVariant
+
+    if not isinstance(mask, CausalBias):
+        return mask
+    shift = mask.seq_len_kv - mask.seq_len_q if mask.variant == CausalVariant.LOWER_RIGHT else 0
+    return torch.ones(mask.seq_len_q, mask.seq_len_kv, dtype=torch.bool).tril(shift)
+
+
+def _require_no_dropout(
+    frame: Frame, _input: Any = None, p: float = 0.5, training: bool = True, *_: Any, **named: Any
+) -> None:
+    if p > 0 and named.get("train", training):
+        where = frame.path or type(frame.module).__name__
+        raise ModelError(
+            f"{where} drops out numbers at random (p={p}), so its attention would not be what the model computes. Call "
+            "model.eval() first; where F.dropout is called directly, pass training=self.training."
+        )
 
 
 class SoftmaxWatch(TorchFunctionMode):
@@ -159,6 +221,6 @@ class SoftmaxWatch(TorchFunctionMode):
     ) -> Any:
         """Run the function as it is, and keep what a softmax gives."""
         result = func(*args, **(kwargs or {}))
-        if func in _SOFTMAXES and looks_like_attention(args, kwargs or {}, result):
+        if func in SOFTMAXES and looks_like_attention(args, kwargs or {}, result):
             self.results.append(result.detach())
         return result

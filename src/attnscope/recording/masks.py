@@ -42,6 +42,8 @@ class MaskReader:
 
 def _is_causal(call: AttentionCall) -> bool:
     """Whether a call without a mask is causal, which the functions decide for themselves."""
+    if call.tier == "sdpa":
+        return bool(call.options.get("is_causal"))
     if call.implementation == "eager" or call.queries.shape[2] == 1:
         return False
     given = call.options.get("is_causal")

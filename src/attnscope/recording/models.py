@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.modules.dropout import _DropoutNd
 
 from attnscope.errors import InputError, InputTypeError, ModelError
 
@@ -19,30 +21,35 @@ def require_recordable(model: Any) -> None:
     Raises
     ------
     InputTypeError
-        When it is no transformers model.
+        When it is no PyTorch module.
     ModelError
-        When it is scripted, an encoder–decoder, or would drop out weights at random.
+        When a part of it is scripted, or would drop out weights at random.
     """
-    from transformers import PreTrainedModel
-
-    if isinstance(model, torch.jit.ScriptModule):
-        raise ModelError(
-            f"{type(model).__name__} is a scripted model: its attention runs outside Python and cannot be recorded. "
-            "Use the model it was scripted from."
-        )
     model = unwrapped(model)
-    if not isinstance(model, PreTrainedModel):
+    if not isinstance(model, nn.Module):
         raise InputTypeError(
-            f"Expected a transformers model (a PreTrainedModel), got {type(model).__module__}.{type(model).__name__}. "
-            "Load one with AutoModel.from_pretrained(...). Weights computed elsewhere go in through "
-            "attnscope.from_attentions(...) or from_queries_keys(...)."
+            f"Expected a PyTorch model (a transformers model, or any torch.nn.Module), got "
+            f"{type(model).__module__}.{type(model).__name__}. Load one with AutoModel.from_pretrained(...). Weights "
+            "computed elsewhere go in through attnscope.from_attentions(...) or from_queries_keys(...)."
         )
-    dropping = next((name for name, module in model.named_modules() if _drops(module)), None)
-    if model.training and dropping is not None:
-        raise ModelError(
-            f"{type(model).__name__} is in training mode, where dropout ({dropping}) makes the weights random. "
-            "Call model.eval() first; model.train() afterwards brings training mode back."
-        )
+    for path, module in model.named_modules():
+        if isinstance(module, torch.jit.ScriptModule):
+            which = f"{type(model).__name__} is" if not path else f"{path} of {type(model).__name__} is"
+            raise ModelError(
+                f"{which} a scripted model (torch.jit): its attention runs outside Python and cannot be recorded. Use "
+                "the module it was scripted from."
+            )
+        if _drops(module):
+            raise ModelError(
+                f"{type(model).__name__} is in training mode, where dropout ({path}) makes the weights random. "
+                "Call model.eval() first; model.train() afterwards brings training mode back."
+            )
+
+
+def is_transformers(model: Any) -> bool:
+    """Whether a model is one of transformers', whose inputs and modules are known; without importing transformers."""
+    modeling = sys.modules.get("transformers.modeling_utils")
+    return modeling is not None and isinstance(unwrapped(model), modeling.PreTrainedModel)
 
 
 def is_encoder_decoder(model: Any) -> bool:
@@ -57,8 +64,11 @@ def is_encoder_decoder(model: Any) -> bool:
 
 
 def unwrapped(model: Any) -> Any:
-    """Give the module inside ``torch.compile``'s wrapper; the compiled and the plain model share it."""
-    return getattr(model, "_orig_mod", model)
+    """Give the module inside the wrappers of ``torch.compile`` and of parallel training, which share it."""
+    model = getattr(model, "_orig_mod", model)
+    if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
+        return unwrapped(model.module)
+    return model
 
 
 def require_known(model: Any, ids: torch.Tensor) -> None:
@@ -113,7 +123,9 @@ def display_name(model: Any) -> str:
 
 
 def _drops(module: nn.Module) -> bool:
-    return isinstance(module, nn.Dropout) and module.training and module.p > 0
+    if isinstance(module, nn.MultiheadAttention):
+        return module.training and module.dropout > 0
+    return isinstance(module, _DropoutNd) and module.training and module.p > 0
 
 
 def _learned_positions(model: Any) -> int | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn import functional as F
 
+from attnscope.errors import ModelError
 from attnscope.recording.calls import AttentionCall
 
 if TYPE_CHECKING:
@@ -28,19 +29,24 @@ def as_call(
     bound.apply_defaults()
     given = bound.arguments
     query, key, value = given["query"], given["key"], given["value"]
+    if given["static_k"] is not None or given["static_v"] is not None:
+        raise ModelError(
+            f"{path} is called with static_k or static_v, keys and values that were projected before. Give its weights "
+            "to attnscope.from_attentions(...): call it with need_weights=True, average_attn_weights=False."
+        )
     if query.ndim == 2:
         query, key, value, output = query[:, None], key[:, None], value[:, None], output[:, None]
     heads, batch = given["num_heads"], query.shape[1]
     q, k, v = _project_in(given, query, key, value)
-    added = 0
+    names = []
     if given["bias_k"] is not None:
         k = torch.cat([k, given["bias_k"].expand(1, batch, -1)])
         v = torch.cat([v, given["bias_v"].expand(1, batch, -1)])
-        added += 1
+        names.append("<bias>")
     q, k, v = (_split(tensor, heads) for tensor in (q, k, v))
     if given["add_zero_attn"]:
         k, v = (F.pad(tensor, (0, 0, 0, 1)) for tensor in (k, v))
-        added += 1
+        names.append("<zero>")
     return AttentionCall(
         module,
         path,
@@ -49,9 +55,14 @@ def as_call(
         q.detach(),
         k.detach(),
         v.detach(),
-        _mask(given, q, k, added),
+        _mask(given, q, k, len(names)),
         output.detach().transpose(0, 1),
-        {"is_causal": False, "dropout": given["dropout_p"] if given["training"] else 0.0, "added_keys": added},
+        {
+            "is_causal": False,
+            "dropout": given["dropout_p"] if given["training"] else 0.0,
+            "added_keys": tuple(names),
+            "cross": given["key"] is not given["query"],
+        },
         lambda rows: F.linear(rows, given["out_proj_weight"], given["out_proj_bias"]).detach(),
     )
 

@@ -14,12 +14,14 @@ import torch
 from attnscope.attention.tokens import Tokens
 from attnscope.errors import InputError, InputTypeError
 from attnscope.recording import finish, models
+from attnscope.recording.any_module import ModuleCollector, batch_sizes, require_one_module_pass, require_seen_here
 from attnscope.recording.assemble import Naming, make_capture, token_counts
 from attnscope.recording.collect import Collector
 from attnscope.recording.forward import run_once
 from attnscope.recording.functions import FunctionWatch
-from attnscope.recording.generation import Generated, final_inputs, watching_generate
+from attnscope.recording.generation import Generated, final_inputs, is_around, watching_generate
 from attnscope.recording.interface import is_watching, paused, watching
+from attnscope.recording.module_names import ModuleNaming
 from attnscope.recording.patches import Media
 from attnscope.recording.running import Running
 from attnscope.recording.steps import Step, Steps
@@ -53,7 +55,14 @@ class Recording:
         self._wanted = _layer_numbers(layers)
         self._paths = models.module_paths(model)
         self._running = Running(self._paths, lambda: is_watching(self._on_call))
-        self._collector = Collector(self._wanted, values=values)
+        self._known = models.is_transformers(self._model)
+        self._collector = (Collector if self._known else ModuleCollector)(self._wanted, values=values)
+        if live and not self._known:
+            raise InputError(
+                f"live=True follows the cache of a transformers model, and {type(self._model).__name__} is none. "
+                "Generate first, then record one pass over the whole sequence."
+            )
+        self._elsewhere = 0
         self._steps = Steps(self._wanted, values=values, encoder_decoder=self._pair) if live else None
         self._on_step = on_step
         self._counts = finish.Counts(live=live)
@@ -71,8 +80,10 @@ class Recording:
                 stack.callback(part.register_forward_pre_hook(self._on_decoder, with_kwargs=True).remove)
             stack.enter_context(self._running)
             stack.enter_context(watching(self._on_call))
-            stack.enter_context(watching_generate(self._model, self._around_generate))
-            stack.enter_context(FunctionWatch(self._running, self._on_call, self._on_softmax))
+            if self._known:
+                stack.enter_context(watching_generate(self._model, self._around_generate))
+            watch = FunctionWatch(self._running, self._on_call, self._on_softmax, follow=not self._known)
+            stack.enter_context(watch)
             self._open = stack.pop_all()
         return self
 
@@ -177,9 +188,11 @@ class Recording:
 
     def _on_forward(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         watched = is_watching(self._on_call)
-        unseen = self._generating is not None and not self._generating.first
+        inside = self._generating is not None and is_around(self._around_generate)
+        unseen = inside and self._generating is not None and not self._generating.first
         if not watched and not unseen:
-            return  # a pass of another thread, or of a recording inside this one
+            self._elsewhere += not inside  # a pass of another thread, or of a recording inside this one
+            return
         bound = inspect.signature(module.forward).bind_partial(*args, **kwargs).arguments
         inputs = {**bound, **bound.get("kwargs", {})}
         if self._generating is not None and unseen:
@@ -192,6 +205,8 @@ class Recording:
             self._steps.begin(inputs, _batch_size(inputs))
         elif self._counts.passes == 1:
             self._collector.batch = _batch_size(inputs)
+            if isinstance(self._collector, ModuleCollector):
+                self._collector.batches = batch_sizes(inputs)
             self._collector.expect(self._model, token_counts(inputs))
 
     def _on_forward_end(self, *_: Any) -> None:
@@ -213,18 +228,23 @@ class Recording:
                 if self._inputs.get(name) is None:
                     self._inputs[name] = bound.get(value)
 
+    @property
+    def _is_taking(self) -> bool:
+        """Whether what is running is to be recorded."""
+        return is_watching(self._on_call) and (self._steps is not None or self._counts.passes <= 1)
+
     def _on_call(self, call: AttentionCall) -> None:
         path = self._paths.get(call.module)
-        if path is None or (self._steps is None and self._counts.passes > 1):
+        if path is None or self._running.innermost is None or not self._is_taking:
             return
         self._running.mark(call.module)
         call = replace(call, path=path, frames=self._running.frames_to(call.module))
         (self._collector if self._steps is None else self._steps).take(call)
 
     def _on_softmax(self, call: SoftmaxCall) -> None:
-        if self._steps is None and self._counts.passes > 1:
+        if not self._is_taking:
             return
-        call = replace(call, frames=self._running.frames_to(call.module))
+        call = replace(call, frames=call.frames or self._running.frames_to(call.module))
         if (self._collector if self._steps is None else self._steps).take_softmax(call):
             self._running.mark(call.module, softmax=True)
 
@@ -243,6 +263,9 @@ class Recording:
         if self._open is not None:
             raise InputError("The recording is still open; ask for the capture after the with block.")
         name = type(self._model).__name__
+        require_seen_here(self._counts.passes, self._elsewhere, name)
+        if not self._known:
+            require_one_module_pass(self._counts.passes, name)
         restarts = 0 if self._steps is None else self._steps.restarts
         finish.require_one_pass(self._counts, name, restarts)
         seen = self._collector if self._steps is None else self._steps.whole
@@ -261,18 +284,19 @@ class Recording:
         inputs: dict[str, Any] | None = None,
     ) -> Capture:
         inputs = self._inputs if inputs is None else inputs
-        naming = Naming(
-            inputs,
-            item,
-            tokenizer,
-            None if tokens is None else Tokens.of(tokens),
-            None if key_tokens is None else Tokens.of(key_tokens),
-            encoder_decoder=self._pair,
-            media=Media(self._model, inputs, tokenizer),
-        )
-        name = models.display_name(self._model)
         recorded = self._recorded if recorded is None else recorded
-        return make_capture(recorded, item, naming, name, encoder_decoder=self._pair)
+        named = (None if tokens is None else Tokens.of(tokens), None if key_tokens is None else Tokens.of(key_tokens))
+        naming: Naming
+        if self._known:
+            media = Media(self._model, inputs, tokenizer)
+            naming = Naming(inputs, item, tokenizer, *named, encoder_decoder=self._pair, media=media)
+        else:
+            batch = len(recorded[0].items)
+            naming = ModuleNaming(inputs, item, tokenizer, *named, encoder_decoder=self._pair, batch=batch)
+        name = models.display_name(self._model)
+        made = make_capture(recorded, item, naming, name, encoder_decoder=self._pair)
+        naming.require_used()
+        return made
 
 
 def record(
@@ -303,7 +327,9 @@ def record(
     Parameters
     ----------
     model
-        A transformers model, in eval mode.
+        A transformers model or any other PyTorch module, in eval mode. Of modules nothing is known of, attention is
+        what calls ``scaled_dot_product_attention`` or ``nn.MultiheadAttention``, and every softmax over the last axis
+        whose result is multiplied with values; layers are named after their modules in ``capture[kind].modules``.
     layers
         Numbers of the layers to record; None for all.
     values
