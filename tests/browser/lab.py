@@ -169,7 +169,9 @@ class Kernel:
 
     def _ask(self, code: str, expressions: dict[str, str]) -> Future[dict[str, Any]]:
         def ask() -> dict[str, Any]:
-            identity = self._client.execute(code, silent=False, store_history=False, user_expressions=expressions)
+            identity = self._client.execute(
+                code, silent=False, store_history=False, user_expressions=expressions, stop_on_error=False
+            )
             while True:
                 reply = self._client.get_shell_msg(timeout=ANSWERING)
                 if reply["parent_header"].get("msg_id") == identity:
