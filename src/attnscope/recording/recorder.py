@@ -179,9 +179,11 @@ class Recording:
                     output = run()
             else:
                 finish.require_one_beam(call.option(self._model, "num_beams"))
+                self._running.with_parts = True
                 output = run()
         finally:
             self._generating = None
+            self._running.with_parts = False
         self._generated = replace(call, output=output)
         self._counts.generated += 1
         return output

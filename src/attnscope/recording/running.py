@@ -38,8 +38,8 @@ class Frame:
 class Running:
     """Follows a model's modules as they start and end, through hooks that are removed on exit.
 
-    Modules that run by themselves, outside a pass of the whole model, are not followed. ``on_pass_end`` is called when
-    a pass of the whole model ends.
+    Modules that run by themselves, outside a pass of the whole model, are followed only ``with_parts``, as generate()
+    runs an encoder. ``on_pass_end`` is called when a pass of the whole model ends.
 
     Parameters
     ----------
@@ -55,6 +55,7 @@ class Running:
         self._frames: list[Frame] = []
         self._hooks = ExitStack()
         self._ended: dict[str, bool] = {}
+        self.with_parts = False
         self.on_pass_end: Callable[[], None] | None = None
 
     @property
@@ -100,7 +101,7 @@ class Running:
         ]
 
     def _on_start(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if self._is_ours() and (self._frames or not self._paths[module]):
+        if self._is_ours() and (self._frames or self.with_parts or not self._paths[module]):
             self._frames.append(Frame(module, self._paths[module], args, kwargs))
 
     def _on_end(self, module: nn.Module, _args: Any, _output: Any) -> None:
