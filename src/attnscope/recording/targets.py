@@ -73,7 +73,7 @@ def shifted_right(model: Any, labels: torch.Tensor) -> torch.Tensor:
             return by_module(labels, config.pad_token_id)
         if by_module is not None and start is not None:
             return by_module(labels, config.pad_token_id, start)
-    except ValueError:
+    except (AttributeError, ValueError):
         start = None
     if start is None:
         raise InputError(

@@ -52,11 +52,11 @@ class TestTexts:
         [
             (None, "got NoneType None"), (3, "got int 3"), (b"cat", "got int 99"), (["a", None], "got NoneType None"),
             ([["a", "b"]], r"got list \['a', 'b'\]"), ([1, 2], r"got int 1.*\{'input_ids': tensor\}"),
-            (torch.tensor([1, 2]), "got Tensor"),
+            (torch.tensor([1, 2]), r"got Tensor .*\{'input_ids': tensor\}"),
         ],
     )  # fmt: skip
     def test_other_types(self, bert, text, said):
-        with pytest.raises(InputTypeError, match="A text is a string, several texts are a list of strings") as raised:
+        with pytest.raises(InputTypeError, match="A text is a string, several are a list of strings") as raised:
             capture(*bert, text)
         raised.match(said)
 
@@ -102,9 +102,9 @@ class TestEncodedInputs:
     @pytest.mark.parametrize(
         ("given", "said"),
         [
-            ({"ids": torch.ones(1, 3)}, "need 'input_ids' as a tensor.*got none.*return_tensors=\"pt\""),
-            ({"input_ids": [[1, 2]]}, "got list"),
-            ({"input_ids": torch.ones(1, 1, 3, dtype=int)}, r"got shape \(1, 1, 3\)"),
+            ({"ids": torch.ones(1, 3)}, "need 'input_ids' as a tensor.*got input_ids of none.*return_tensors=\"pt\""),
+            ({"input_ids": [[1, 2]]}, "got input_ids of list"),
+            ({"input_ids": torch.ones(1, 1, 3, dtype=int)}, r"got input_ids of shape \(1, 1, 3\)"),
             ({"input_ids": torch.ones((1, 0), dtype=int)}, "holds no token"),
             ({"input_ids": torch.tensor([[1, 9999]])}, "token with id 9999, but BertModel knows the ids 0 to 399"),
             ({"input_ids": torch.tensor([[-1, 2]])}, "token with id -1.*tokenizer belongs to another model"),
@@ -165,15 +165,19 @@ class Plain(torch.nn.Module):
 
 
 class TestModels:
-    @pytest.mark.parametrize("model", [None, "bert-base-uncased", Plain(), zoo.words.wordpiece()], ids=repr)
+    @pytest.mark.parametrize("model", [None, "bert-base-uncased", zoo.words.wordpiece()], ids=repr)
     @pytest.mark.parametrize("run", [lambda model: capture(model, words.wordpiece(), TEXT), record])
     def test_not_a_model(self, model, run):
-        with pytest.raises(InputTypeError, match=r"Expected a transformers model.*AutoModel.*from_attentions"):
+        with pytest.raises(InputTypeError, match=r"Expected a PyTorch model.*AutoModel.*from_attentions"):
             run(model)
+
+    def test_a_module_that_reads_no_text(self):
+        with pytest.raises(InputTypeError, match=r"capture\(\) runs transformers models.*Plain.*record\(model\)"):
+            capture(Plain(), words.wordpiece(), TEXT)
 
     @pytest.mark.filterwarnings("ignore::DeprecationWarning")
     def test_scripted(self):
-        with pytest.raises(ModelError, match=r"scripted model.*Use the model it was scripted from"):
+        with pytest.raises(ModelError, match=r"scripted model.*Use the module it was scripted from"):
             record(torch.jit.script(Plain()))
 
     def test_training_mode_with_dropout(self):
@@ -189,11 +193,15 @@ class TestModels:
         with pytest.raises(ModelError, match=r"layers.0.self_attn drops out weights at random.*model.eval\(\)"):
             capture(model, tokenizer, TEXT)
 
-    @pytest.mark.parametrize("target", [None, "Le chat"])
-    def test_an_encoder_decoder(self, target):
-        config = transformers.T5Config(vocab_size=99, d_model=16, d_kv=4, num_heads=2, num_layers=2, d_ff=16)
-        with pytest.raises(ModelError, match=r"T5Model is an encoder–decoder.*capture\(model.get_encoder\(\)"):
-            capture(transformers.T5Model(config).eval(), words.sentencepiece(), TEXT, target=target)
+    def test_an_encoder_decoder_that_cannot_write(self):
+        config = transformers.T5Config(vocab_size=400, d_model=16, d_kv=4, num_heads=2, num_layers=2, d_ff=16)
+        with pytest.raises(InputError, match=r"T5Model cannot write text by itself.*target=….*language head"):
+            capture(transformers.T5Model(config).eval(), words.sentencepiece(), TEXT)
+
+    def test_an_encoder_decoder_without_a_start_token(self):
+        config = transformers.T5Config(vocab_size=400, d_model=16, d_kv=4, num_heads=2, num_layers=2, d_ff=16)
+        with pytest.raises(InputError, match=r"does not say.*decoder_start_token_id.*decoder_input_ids"):
+            capture(transformers.T5Model(config).eval(), words.sentencepiece(), TEXT, target="Le chat")
 
     def test_a_target_for_another_model(self, bert):
         with pytest.raises(InputError, match=r"target is the decoder's text.*BertModel is none\. Leave it out"):
@@ -203,8 +211,6 @@ class TestModels:
         ("name", "config"),
         [
             ("MambaModel", transformers.MambaConfig(vocab_size=400, hidden_size=16, num_hidden_layers=1, state_size=4)),
-            ("BloomModel", transformers.BloomConfig(vocab_size=400, hidden_size=16, n_layer=1, n_head=2)),
-            ("GPTJModel", transformers.GPTJConfig(vocab_size=400, n_embd=16, n_layer=1, n_head=2, rotary_dim=4)),
         ],
     )
     def test_nothing_to_see(self, name, config):
@@ -212,7 +218,7 @@ class TestModels:
         with pytest.raises(NoAttentionError, match=rf"though {name} ran\..*no attention.*from_attentions"):
             capture(model, words.byte_level(), TEXT)
 
-    def test_only_some_layers_seen(self):
+    def test_layers_without_attention_are_not_there(self):
         model = transformers.Qwen3NextModel(
             transformers.Qwen3NextConfig(
                 vocab_size=400, hidden_size=16, num_hidden_layers=4, num_attention_heads=2, num_key_value_heads=1,
@@ -222,10 +228,7 @@ class TestModels:
             )
         ).eval()  # fmt: skip
         tokenizer = words.byte_level()
-        with pytest.raises(
-            ModelError, match=r"Only 1 of the 4 layers.*nothing was seen of layers \[0, 1, 2\].*layers=\[3\]"
-        ):
-            capture(model, tokenizer, TEXT)
+        assert capture(model, tokenizer, TEXT)["self"].layers == (3,)
         found = capture(model, tokenizer, TEXT, layers=[3])
         assert found["self"].layers == (3,)
         with pytest.raises(NotFoundError, match=r"no attention in layer 0; its layers are \[3\]"):
@@ -300,7 +303,7 @@ class TestRecordings:
     def test_no_pass(self, bert):
         with record(bert[0]) as recording:
             pass
-        with pytest.raises(NoAttentionError, match=r"BertModel did not run\. Call model\(\*\*inputs\) inside"):
+        with pytest.raises(NoAttentionError, match=r"BertModel did not run\. Call model\(\*\*inputs\) or model.generate\(\*\*inputs\) inside"):
             recording.capture()
         with pytest.raises(NoAttentionError, match="did not run"):
             record(bert[0]).capture()
@@ -309,15 +312,8 @@ class TestRecordings:
         with record(bert[0]) as recording:
             for _ in range(3):
                 bert[0](**inputs)
-        with pytest.raises(InputError, match=r"3 forward passes.*model\(output_ids\)"):
+        with pytest.raises(InputError, match=r"3 forward passes.*Open a block for each"):
             recording.capture()
-
-    def test_generation(self):
-        model, tokenizer = zoo.small("llama")
-        with record(model) as recording:
-            model.generate(**tokenizer(TEXT, return_tensors="pt"), max_new_tokens=3, do_sample=False)
-        with pytest.raises(InputError, match=r"3 forward passes.*generate first, then record one pass"):
-            recording.capture(tokenizer=tokenizer)
 
     @pytest.mark.parametrize("tokens", [["a"], ["t"] * 7])
     def test_tokens_that_do_not_match(self, bert, inputs, tokens):
@@ -336,9 +332,8 @@ class TestRecordings:
         with pytest.raises(InputError, match="over 2 inputs, but tokens of 1 were given"):
             recording.captures([["a"] * 6])
 
-    def test_no_names(self, bert):
+    def test_positions_without_names_are_numbered(self, bert):
         with record(bert[0]) as recording:
             bert[0](inputs_embeds=torch.randn(1, 4, 32))
-        with pytest.raises(InputError, match=r"no token ids to name its 4 positions by; give tokens=\[…\]"):
-            recording.capture()
+        assert recording.capture().tokens == ["0", "1", "2", "3"]
         assert recording.capture(["a", "b", "c", "d"]).tokens == ["a", "b", "c", "d"]
