@@ -1,8 +1,10 @@
 """Every known family: exact, by its true layer and head numbers, or refused with the reason."""
 
+import dataclasses
 from functools import cache
 
 import pytest
+import torch
 
 from tests.models import table
 from tests.models.known import FAMILIES
@@ -34,6 +36,22 @@ def test_family(known):
         assert outcome.sums <= 1e-5
     assert bool(outcome.left_out) == bool(known.left_out)
     assert known.left_out in outcome.left_out
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=["float16", "bfloat16"])
+@pytest.mark.parametrize(
+    "name",
+    ["BERT", "GPT-J", "BLOOM (ALiBi)", "Falcon (rotary, multi-query)", "DeBERTa-v2, v3", "T5 (position bias)", "BART",
+     "ViT", "Swin (shifted windows)", "DeepSeek-V3 (latent)", "Gemma 2 (soft cap)", "CLIP"],
+)  # fmt: skip
+def test_half_precision(name, dtype):
+    # Scores of a unit's spread and one layer's depth of rounding: eager code rounds scores and outputs on its way.
+    known = next(known for known in FAMILIES if known.name == name)
+    outcome = measure(dataclasses.replace(known, gain=known.gain * 0.45), dtype)
+    assert outcome.refused == ""
+    assert set(outcome.errors) == set(known.own)
+    assert max(outcome.errors.values(), default=0) <= 1e-2
+    assert outcome.sums <= 1e-2
 
 
 def test_names_are_unique():

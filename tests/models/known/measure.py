@@ -80,9 +80,10 @@ def own_weights(known: Family, model: Any, inputs: dict[str, Any]) -> dict[str, 
     return found
 
 
-def measure(known: Family) -> Outcome:
-    """Capture a family and compare."""
-    model, inputs = build(known), known.inputs()
+def measure(known: Family, dtype: torch.dtype = torch.float32) -> Outcome:
+    """Capture a family, run in a precision, and compare."""
+    model, inputs = build(known).to(dtype), known.inputs()
+    inputs = {name: value.to(dtype) if value.is_floating_point() else value for name, value in inputs.items()}
     torch.manual_seed(0)
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
@@ -150,7 +151,7 @@ def _eager(model: Any) -> Any:
     """A second model with the same weights on the implementation that returns them."""
     other = type(model)._from_config(copy.deepcopy(model.config), attn_implementation="eager")
     other.load_state_dict(model.state_dict())
-    return other.eval()
+    return other.to(model.dtype).eval()
 
 
 def _flat(value: Any) -> list[Any]:
