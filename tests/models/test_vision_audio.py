@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from PIL import Image
 
-from attnscope import record
+from attnscope import capture, record
+from attnscope.errors import InputError, InputTypeError
 from tests.models import words, zoo
 
 TOLERANCE = 2e-6
@@ -233,3 +235,38 @@ class TestSound:
         assert np.isnan(tokens.times[:2]).all()
         np.testing.assert_allclose(tokens.times[2 + 7 + 3], [0.15, 0.20], atol=1e-6)
         assert tokens[12] == "patch 1,3 (0.15–0.20 s)"
+
+
+class TestAsTheyCome:
+    """Images and samples go straight into capture(), with a processor."""
+
+    @pytest.mark.parametrize("form", ["pil", "array"])
+    def test_an_image(self, form):
+        model = make("ViT", VIT)
+        pixels = np.random.default_rng(0).integers(0, 255, (24, 40, 3), np.uint8)
+        processor = transformers.ViTImageProcessorPil(do_resize=False)
+        given = Image.fromarray(pixels) if form == "pil" else pixels
+        found = capture(model, processor, given)
+        expected = recorded(model, pixel_values=processor(images=given, return_tensors="pt")["pixel_values"])
+        np.testing.assert_array_equal(found.weights(1), expected.weights(1))
+        assert found.tokens == expected.tokens
+        several = capture(model, processor, [given, given])
+        assert [one.tokens for one in several] == [found.tokens] * 2
+
+    def test_sound_at_the_processors_rate(self):
+        model = make("Wav2Vec2", WAV2VEC2)
+        extractor = transformers.Wav2Vec2FeatureExtractor(sampling_rate=8_000)
+        tokens = capture(model, extractor, np.sin(np.arange(1600.0))).tokens_of()[0]
+        np.testing.assert_allclose(tokens.times[1], [0.01, 0.02], atol=1e-7)
+
+    @pytest.mark.parametrize("processor", [None, words.wordpiece()])
+    @pytest.mark.parametrize("given", [np.zeros((24, 40, 3)), np.zeros(1600)])
+    def test_without_a_processor(self, processor, given):
+        with pytest.raises(InputTypeError, match="go in through the model's processor"):
+            capture(make("ViT", VIT), processor, given)
+
+    def test_a_model_that_reads_text_beside_it(self):
+        text = SIZE | {"vocab_size": words.VOCABULARY, "max_position_embeddings": 32, "eos_token_id": 2}
+        model = make("CLIP", {"text_config": text, "vision_config": CLIP_VISION, "projection_dim": 16})
+        with pytest.raises(InputError, match="text beside the image"):
+            capture(model, transformers.ViTImageProcessorPil(), np.zeros((24, 24, 3), np.uint8))

@@ -9,6 +9,7 @@ from attnscope.errors import InputError, InputTypeError
 from attnscope.recording import models
 from attnscope.recording.encode import MAIN_INPUTS, encode, given_inputs, text_tokenizer
 from attnscope.recording.forward import run_once
+from attnscope.recording.media import are_media, encode_media, is_media
 from attnscope.recording.recorder import record
 from attnscope.recording.targets import decoder_inputs, has_decoder_input, write
 
@@ -23,7 +24,7 @@ BATCH = 8
 def capture(
     model: Any,
     tokenizer: Any,
-    text: str | Sequence[str] | Mapping[str, Any],
+    text: Any,
     text_pair: str | Sequence[str] | None = None,
     *,
     target: str | Sequence[str] | None = None,
@@ -44,7 +45,8 @@ def capture(
         Its tokenizer or processor; may be None when ``text`` is already encoded.
     text
         A text; several texts, for one capture of each; or encoded inputs, a mapping of tensors with ``input_ids``,
-        ``pixel_values``, ``input_features`` …
+        ``pixel_values``, ``input_features`` … With a processor of images or sound also an image (PIL, or an array of
+        two or three axes), samples at the processor's sampling rate (an array of one axis), or several of them.
     text_pair
         The second text of a sentence pair, or one per text.
     target
@@ -73,11 +75,21 @@ def capture(
         When the model cannot be captured, with the reason and the remedy.
     """
     models.require_recordable(model)
+    if not hasattr(models.unwrapped(model), "get_input_embeddings"):
+        raise InputTypeError(
+            f"capture() runs transformers models, and {type(models.unwrapped(model)).__name__} is another module. Run it "
+            "yourself inside a block: with record(model) as recording: model(…)."
+        )
     if target is not None and not models.is_encoder_decoder(model):
         raise InputError(
             f"target is the decoder's text of an encoder–decoder, and {type(model).__name__} is none. Leave it out."
         )
-    tokenizer = text_tokenizer(tokenizer)
+    if are_media(text):
+        each = [capture(model, tokenizer, one, text_pair, target=target, layers=layers, values=values) for one in text]
+        return [found for found in each if not isinstance(found, list)]
+    if is_media(text):
+        text = encode_media(model, tokenizer, text)
+    processor, tokenizer = tokenizer, text_tokenizer(tokenizer)
     if target is not None and tokenizer is None:
         raise InputTypeError("A target text needs a tokenizer: capture(model, tokenizer, text, target=…).")
     chosen = list(layers) if isinstance(layers, Iterable) and not isinstance(layers, str) else layers
@@ -86,7 +98,8 @@ def capture(
             raise InputError("text is already encoded, so text_pair cannot be joined to it. Encode both together.")
         inputs = given_inputs(text)
         size = next(len(inputs[name]) for name in MAIN_INPUTS if inputs.get(name) is not None)
-        found = _run_inputs(model, tokenizer, inputs, _targets(target, size), chosen, values)
+        recording = _run_inputs(model, tokenizer, inputs, _targets(target, size), chosen, values)
+        found = recording.captures(tokenizer=processor)
         return found if len(found) > 1 else found[0]
     texts, pairs = _texts(text, text_pair)
     if tokenizer is None:
@@ -125,10 +138,10 @@ def _run_inputs(
     targets: list[str] | None,
     layers: Iterable[int] | None,
     values: bool,
-) -> list[Capture]:
+) -> Recording:
     if inputs.get("input_ids") is not None:
         models.require_known(model, inputs["input_ids"])
-    return _run(model, tokenizer, inputs, targets, layers, values).captures(tokenizer=tokenizer)
+    return _run(model, tokenizer, inputs, targets, layers, values)
 
 
 def _run(
