@@ -73,7 +73,7 @@ class Naming:
     def kept(self, part: str, n: int) -> np.ndarray:
         """Positions of one part that are not padding, by the attention mask the model was called with."""
         decoder = self._encoder_decoder and part == "decoder"
-        mask = self._inputs.get("decoder_attention_mask" if decoder else "attention_mask")
+        mask: Any = self._inputs.get("decoder_attention_mask" if decoder else "attention_mask")
         fits = isinstance(mask, torch.Tensor) and mask.ndim == 2 and mask.shape[-1] == n
         if part in ("vision", "audio", "qformer") or not fits:
             return np.arange(n)
