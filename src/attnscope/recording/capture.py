@@ -77,8 +77,8 @@ def capture(
     models.require_recordable(model)
     if not hasattr(models.unwrapped(model), "get_input_embeddings"):
         raise InputTypeError(
-            f"capture() runs transformers models, and {type(models.unwrapped(model)).__name__} is another module. Run it "
-            "yourself inside a block: with record(model) as recording: model(…)."
+            f"capture() runs transformers models, and {type(models.unwrapped(model)).__name__} is another module. Run "
+            "it yourself inside a block: with record(model) as recording: model(…)."
         )
     if target is not None and not models.is_encoder_decoder(model):
         raise InputError(
