@@ -303,7 +303,10 @@ class TestRecordings:
     def test_no_pass(self, bert):
         with record(bert[0]) as recording:
             pass
-        with pytest.raises(NoAttentionError, match=r"BertModel did not run\. Call model\(\*\*inputs\) or model.generate\(\*\*inputs\) inside"):
+        with pytest.raises(
+            NoAttentionError,
+            match=r"BertModel did not run\. Call model\(\*\*inputs\) or model.generate\(\*\*inputs\) inside",
+        ):
             recording.capture()
         with pytest.raises(NoAttentionError, match="did not run"):
             record(bert[0]).capture()
