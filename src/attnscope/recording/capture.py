@@ -51,7 +51,7 @@ def capture(
         The second text of a sentence pair, or one per text.
     target
         Decoder text of an encoder–decoder model, or one per text; None lets the model write it, greedily and otherwise
-        as its generation config says.
+        as its generation config says (at most 128 tokens where that sets no length).
     layers
         Numbers of the layers to record; None for all.
     values

@@ -14,6 +14,9 @@ from attnscope.recording import models
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+MOST_WRITTEN = 128
+"""Tokens an encoder–decoder writes at most, where its generation config sets no length."""
+
 
 def decoder_inputs(model: Any, tokenizer: Any, targets: list[str]) -> dict[str, torch.Tensor]:
     """Tokenize target texts and shift them right, so that each position foretells the token after it.
@@ -56,7 +59,17 @@ def write(model: Any, inputs: Mapping[str, Any]) -> None:
     device = getattr(plain, "device", None)
     moved = {name: value.to(device) if isinstance(value, torch.Tensor) else value for name, value in inputs.items()}
     accepted = inspect.signature(plain.forward).parameters
-    plain.generate(**{name: value for name, value in moved.items() if name in accepted}, do_sample=False, num_beams=1)
+    wanted = {name: value for name, value in moved.items() if name in accepted}
+    plain.generate(**wanted, **_length(plain), do_sample=False, num_beams=1)
+
+
+def _length(model: Any) -> dict[str, int]:
+    """How much to write where the model does not say: without that, transformers stops after 20 tokens."""
+    config = model.generation_config
+    if config.max_length is not None or config.max_new_tokens is not None:
+        return {}
+    places = [getattr(model.config, name, None) for name in ("max_target_positions", "max_position_embeddings")]
+    return {"max_new_tokens": min([MOST_WRITTEN, *(most - 1 for most in places if isinstance(most, int))])}
 
 
 def shifted_right(model: Any, labels: torch.Tensor) -> torch.Tensor:
