@@ -107,8 +107,8 @@ def require_attention(collector: Collector, wanted: set[int] | None, unseen: Seq
         seen = f" The modules {', '.join(unseen[:3])} ran, but not with a softmax over all keys." if unseen else ""
         raise NoAttentionError(
             f"No attention was recorded, though {name} ran. Either it has no attention (state-space and recurrent "
-            f"models), or it computes something else under that name.{seen} If it can return its weights, show those: "
-            "from_attentions(model(**inputs, output_attentions=True), tokens)."
+            f"models), or it computes something else under that name.{seen} If you know its code to "
+            "compute weights, read them there and show them with from_attentions(weights, tokens)."
         )
     if wanted is not None:
         missing = sorted(wanted - set(numbers))
