@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from attnscope import record
 from attnscope.errors import InputError, ModelError, NoAttentionError, UnverifiedError
 from attnscope.recording import softmaxes
-from tests.models import written
+from tests.models import words, written
 
 EXACT = 1e-6
 
@@ -79,19 +79,13 @@ class TestLanguageModels:
         assert recording.capture()["self"].layer(2).values.shape == (written.HEADS, 7, 4)
 
     def test_a_tokenizer_names_the_ids(self):
-        class Letters:
-            all_special_ids = ()
-
-            def convert_ids_to_tokens(self, ids):
-                return [chr(97 + i) for i in ids]
-
-            def decode(self, ids, **_):
-                return "".join(self.convert_ids_to_tokens(ids))
-
+        tokenizer = words.wordpiece()
         model = written.seeded(lambda: written.Written(written.Fused))
         ids = written.ids()
-        found = recorded(model, ids).capture(tokenizer=Letters())
-        assert [t.strip() for t in found.tokens] == [chr(97 + i) for i in ids[0].tolist()]
+        found = recorded(model, ids).capture(tokenizer=tokenizer)
+        assert found["self"].queries.ids.tolist() == ids[0].tolist()
+        pieces = tokenizer.convert_ids_to_tokens(ids[0].tolist())
+        assert [token.strip() for token in found.tokens] == pieces
 
     def test_weights_too_many_to_keep_are_computed_again(self, monkeypatch):
         monkeypatch.setattr(softmaxes, "KEPT_BYTES", 0)
@@ -161,10 +155,7 @@ class TestWaysOfWriting:
     @pytest.mark.parametrize("way", PRODUCTS)
     @pytest.mark.parametrize("batch", [1, 2])
     def test_products(self, way, batch):
-        def attention():
-            return nn.ModuleDict({"attn": written.Manual(weigh=PRODUCTS[way])})["attn"]
-
-        model = written.seeded(lambda: written.Written(attention))
+        model = written.seeded(lambda: written.Written(lambda: written.Manual(weigh=PRODUCTS[way])))
         for item, found in enumerate(recorded(model, written.ids(batch)).captures()):
             assert_same(found, [block.attn.seen[0][item] for block in model.blocks])
 
@@ -336,7 +327,9 @@ class TestTheFunction:
         for item in range(4):
             assert_same(found[item], [expected(q, k, mask)[item][None]])
 
-    @pytest.mark.parametrize(("dtype", "within"), [(torch.float64, 1e-6), (torch.float16, 2e-3), (torch.bfloat16, 2e-2)])
+    @pytest.mark.parametrize(
+        ("dtype", "within"), [(torch.float64, 1e-6), (torch.float16, 2e-3), (torch.bfloat16, 2e-2)]
+    )
     def test_dtypes(self, dtype, within):
         q, k, v = tensors(*[(1, 2, 9, 8)] * 3, dtype=dtype)
         found = recorded(Calls(is_causal=True), q, k, v).capture()
@@ -372,7 +365,9 @@ class TestTheFunction:
             def forward(self, x):
                 return self.attn(x.unflatten(1, (2, 4)).flatten(0, 1))
 
-        with pytest.raises(ModelError, match=r"attn.* over 6 groups of tokens .*windows.* 3 inputs"):
+        with pytest.raises(
+            ModelError, match=r"attn, its attention is over 6 groups of tokens \(windows.*3 inputs.*from_attentions"
+        ):
             recorded(Windows().eval(), torch.randn(3, 8, 16)).captures()
 
 
@@ -385,6 +380,7 @@ def test_a_vision_transformer():
 
 def test_tokens_first():
     """[tokens, batch, width], as PyTorch's own modules have it."""
+
     class First(nn.Module):
         def __init__(self):
             super().__init__()

@@ -111,8 +111,8 @@ class ModuleCollector(Collector):
             if len(layer.items) != batch:
                 self.odd[layer.path or "the model"] = (
                     f"its attention is over {len(layer.items)} groups of tokens (windows, or heads and inputs on one "
-    """Numbers of inputs a pass may be over, the likeliest first, by its first tensor; its first axis may be tokens."""
-                    "or give the weights to attnscope.from_attentions(...)"
+                    f"axis), and there are {self.batches[0] if self.batches else 1} inputs. Record one input at a "
+                    "time, or give the weights to attnscope.from_attentions(...)"
                 )
         self.recorded[:] = joined([layer for layer in self.recorded if len(layer.items) == batch])
         self._unit = None
@@ -128,13 +128,13 @@ class ModuleCollector(Collector):
 
 
 def batch_sizes(inputs: Mapping[str, Any]) -> tuple[int, ...]:
-    """Numbers of inputs a pass may be over, the likeliest first, by its first tensor; tokens may be its first axis."""
+    """Numbers of inputs a pass may be over, the likeliest first, by its first tensor; tokens may come first in it."""
     first = next((value for value in _flat(inputs) if isinstance(value, torch.Tensor) and value.ndim), None)
     if first is None:
         return ()
     if first.ndim == 1:
         return (1,)
-    sizes = tuple(first.shape[:2]) if first.ndim < 4 else (first.shape[0],)
+    sizes = (first.size(0),) if first.is_nested or first.ndim > 3 else tuple(first.shape[:2])
     return (*sizes, 1) if first.is_floating_point() and first.ndim in (2, 3) else sizes
 
 

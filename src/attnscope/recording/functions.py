@@ -60,6 +60,7 @@ class FunctionWatch(TorchFunctionMode):
         self._products = Products(running, on_softmax) if follow else None
         if self._products is not None:
             running.on_pass_end = self._products.close
+        running.on_start = _require_multihead_padded
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -68,6 +69,8 @@ class FunctionWatch(TorchFunctionMode):
         kwargs = kwargs or {}
         if self._products is not None and func in _DROPOUTS and self._running.innermost is not None:
             _require_no_dropout(self._running.innermost, *args, **kwargs)
+        if func in _SDPA and self._running.innermost is not None:
+            _require_padded(self._running.innermost, *args[:1], *kwargs.values())
         result = func(*args, **kwargs)
         if inside_interface():
             if func in SOFTMAXES and looks_like_attention(args, kwargs, result):
@@ -89,11 +92,6 @@ class FunctionWatch(TorchFunctionMode):
             return
         given = _sdpa_arguments(*args, **kwargs)
         query = given["query"]
-        if query.is_nested:
-            raise ModelError(
-                f"{frame.path or type(frame.module).__name__} attends over nested tensors, whose inputs differ in "
-                "length. Pass padded tensors with a mask, or record one input at a time."
-            )
         groups = _leading(query, frame)
         queries, keys, values, output = (
             tensor.detach().reshape(groups(tensor.shape)) for tensor in (query, given["key"], given["value"], result)
@@ -196,6 +194,20 @@ def _plain_mask(mask: torch.Tensor) -> torch.Tensor:
         return mask
     shift = mask.seq_len_kv - mask.seq_len_q if mask.variant == CausalVariant.LOWER_RIGHT else 0
     return torch.ones(mask.seq_len_q, mask.seq_len_kv, dtype=torch.bool).tril(shift)
+
+
+def _require_multihead_padded(frame: Frame) -> None:
+    """Refuse what ``nn.MultiheadAttention`` can only do where nothing is seen of it."""
+    if isinstance(frame.module, torch.nn.MultiheadAttention):
+        _require_padded(frame, *frame.args, *frame.kwargs.values())
+
+
+def _require_padded(frame: Frame, *tensors: Any) -> None:
+    if any(isinstance(tensor, torch.Tensor) and tensor.is_nested for tensor in tensors):
+        raise ModelError(
+            f"{frame.path or type(frame.module).__name__} attends over nested tensors, whose inputs differ in length. "
+            "Pass padded tensors with a mask, or record one input at a time."
+        )
 
 
 def _require_no_dropout(

@@ -75,9 +75,9 @@ class Products:
                     break
 
     def close(self) -> None:
-        """End of the pass: give the softmaxes of attention modules that were used in other ways."""
+        """End of the pass: give the softmaxes of attention modules that attend in no other way."""
         for softmax in self._waiting:
-            if not softmax.done and softmax.kept is not None:
+            if not softmax.done and softmax.kept is not None and not softmax.call.frames[-1].seen:
                 self._found(replace(softmax.call, weights=softmax.kept))
         self._waiting.clear()
         self._followed.clear()

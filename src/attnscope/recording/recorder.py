@@ -375,4 +375,4 @@ def _layer_numbers(layers: Iterable[int] | None) -> set[int] | None:
 def _batch_size(inputs: dict[str, Any]) -> int | None:
     """Number of inputs of a pass: the first axis of its first tensor."""
     first = next((value for value in inputs.values() if isinstance(value, torch.Tensor) and value.ndim > 1), None)
-    return None if first is None else int(first.shape[0])
+    return None if first is None else int(first.size(0))

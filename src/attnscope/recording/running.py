@@ -39,7 +39,7 @@ class Running:
     """Follows a model's modules as they start and end, through hooks that are removed on exit.
 
     Modules that run by themselves, outside a pass of the whole model, are followed only ``with_parts``, as generate()
-    runs an encoder. ``on_pass_end`` is called when a pass of the whole model ends.
+    runs an encoder. ``on_start`` is called when a module starts, ``on_pass_end`` when a pass of the whole model ends.
 
     Parameters
     ----------
@@ -57,6 +57,7 @@ class Running:
         self._ended: dict[str, bool] = {}
         self.with_parts = False
         self.on_pass_end: Callable[[], None] | None = None
+        self.on_start: Callable[[Frame], None] | None = None
 
     @property
     def innermost(self) -> Frame | None:
@@ -85,11 +86,13 @@ class Running:
         return tuple(self._frames[: last + 1])
 
     def mark(self, module: nn.Module, *, softmax: bool = False) -> None:
-        """Note that attention was taken from a running module, from one of its softmaxes or from a whole function."""
+        """Note that attention was taken from a module, from one of its softmaxes or from a whole function."""
         for frame in self._frames:
             if frame.module is module:
                 frame.shown = True
                 frame.seen = frame.seen or not softmax
+        if self._paths[module] in self._ended:  # what its softmax gave was used after it had ended
+            self._ended[self._paths[module]] = True
 
     def unseen(self) -> list[str]:
         """Paths of modules named after attention that ran, though no attention was seen in or beside them."""
@@ -103,6 +106,8 @@ class Running:
     def _on_start(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if self._is_ours() and (self._frames or self.with_parts or not self._paths[module]):
             self._frames.append(Frame(module, self._paths[module], args, kwargs))
+            if self.on_start is not None:
+                self.on_start(self._frames[-1])
 
     def _on_end(self, module: nn.Module, _args: Any, _output: Any) -> None:
         if self._is_ours() and any(frame.module is module for frame in self._frames):
