@@ -95,7 +95,8 @@ def _install() -> None:
             fast = torch.backends.mha.get_fastpath_enabled()
             stack.callback(torch.backends.mha.set_fastpath_enabled, fast)
             torch.backends.mha.set_fastpath_enabled(False)
-            stack.push(torch.compiler.set_stance("force_eager").__exit__)
+            if "torch._dynamo" in sys.modules:  # slow to import, and nothing is compiled without it
+                stack.push(torch.compiler.set_stance("force_eager").__exit__)
         else:
             stack.push(_undo.pop_all())
         modeling = sys.modules.get("transformers.modeling_utils")

@@ -61,9 +61,8 @@ def visible(weights: torch.Tensor) -> Mask:
 
 def row_error(weights: torch.Tensor) -> float:
     """Largest distance of a row's sum from 1; rows that are 0 throughout see no key and are left out."""
-    weights = weights.detach()
-    blind = (weights != 0).sum(-1) == 0
-    return float((weights.float().sum(-1) - 1).abs().masked_fill(blind, 0).max())
+    sums = weights.detach().sum(-1, dtype=torch.float32)
+    return float((sums - 1).abs().masked_fill(sums == 0, 0).max())
 
 
 def _lengths(call: SoftmaxCall) -> Iterator[int]:
