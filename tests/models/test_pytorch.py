@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from attnscope import record
 from attnscope.errors import InputError, ModelError, NoAttentionError, UnverifiedError
 from attnscope.recording import softmaxes
-from tests.models import words, written
+from tests.models import handwritten, words, written
 
 EXACT = 1e-6
 
@@ -376,6 +376,24 @@ def test_a_vision_transformer():
     for item, found in enumerate(recorded(model, torch.randn(2, 3, 16, 12)).captures()):
         assert found.tokens == [str(i) for i in range(13)]
         assert_same(found, [block.attn.seen[0][item] for block in model.blocks])
+
+
+@pytest.mark.parametrize("own_softmax", [False, True])
+@pytest.mark.parametrize("batch", [1, 3])
+def test_experts_beside_attention(own_softmax, batch):
+    """Routers choose among experts with a softmax in the very block that attends."""
+    model = written.seeded(lambda: handwritten.Decoder(own_softmax=own_softmax))
+    found = recorded(model, written.ids(batch)).captures()
+    assert found[0]["self"].how == dict.fromkeys(range(3), "softmax" if own_softmax else "sdpa")
+    for item in range(batch):
+        assert_same(found[item], [block.attn.weights[item] for block in model.blocks])
+
+
+def test_experts_in_a_vision_transformer():
+    model = written.seeded(handwritten.Vision)
+    found = recorded(model, torch.randn(2, 3, 24, 16)).captures()[1]
+    assert found["self"].modules == {0: "blocks.0.attn", 1: "blocks.1.attn"}
+    assert_same(found, [block.attn.weights[1] for block in model.blocks])
 
 
 def test_tokens_first():

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace, is_array_api_obj
+from array_api_compat import array_namespace
 
 from attnscope.attention.arrays import Array, is_torch, to_float32
 from attnscope.attention.capture import Attention, Capture
@@ -28,8 +29,10 @@ def from_attentions(
     ----------
     attentions
         One array per layer, [heads, queries, keys] or [1, heads, queries, keys], of numpy, torch (any float dtype),
-        or anything numpy can read; None for a layer without attention. Or a transformers output object, whose
-        ``attentions`` are taken. Rows are queries; layers may differ in their number of heads.
+        JAX, or anything numpy can read through ``__array__`` or DLPack; None for a layer without attention. Or a
+        transformers output object, whose ``attentions`` are taken; or a cache of TransformerLens or another mapping
+        with names such as ``blocks.0.attn.hook_pattern`` or ``("pattern", 0)``. Rows are queries; layers may differ in
+        their number of heads.
     tokens
         One string per query.
     key_tokens
@@ -98,7 +101,7 @@ def from_queries_keys(
     stored: dict[int, Layer] = {}
     for number, (q, k) in enumerate(zip(queries, keys, strict=True)):
         q, k = _finite(q, number, "Queries"), _finite(k, number, "Keys")
-        v = None if values is None else _without_batch(values[number], number)
+        v = None if values is None else _usable(_without_batch(values[number], number))
         if type(q) is not type(k):
             q, k = to_float32(q), to_float32(k)
         visible = Mask.causal(q.shape[1], k.shape[1]) if causal else Mask.full(q.shape[1], k.shape[1])
@@ -134,9 +137,18 @@ def _layer_arrays(attentions: Any) -> Sequence[Array | None]:
                 'the model with attn_implementation="eager" and call it with output_attentions=True.'
             )
         attentions = found
-    if isinstance(attentions, dict | str) or not isinstance(attentions, Iterable):
+    names = _names(attentions)
+    if names is not None:
+        return _by_name(attentions, names)
+    if (
+        callable(getattr(attentions, "keys", None))
+        or isinstance(attentions, str)
+        or not isinstance(attentions, Iterable)
+    ):
         raise InputTypeError(
-            f"Expected one array per layer or a transformers output object, got {type(attentions).__name__}."
+            f"Expected one array per layer or a transformers output object, got {type(attentions).__name__}. Of a "
+            "mapping, names such as blocks.0.attn.hook_pattern are read (TransformerLens); for others give "
+            "[mapping[name] for name in …], one per layer."
         )
     layers: Sequence[Array | None] = list(attentions)
     if not layers:
@@ -145,6 +157,50 @@ def _layer_arrays(attentions: Any) -> Sequence[Array | None]:
             'load the model with attn_implementation="eager" and call it with output_attentions=True.'
         )
     return layers
+
+
+def _names(cache: Any) -> dict[int, list[Any]] | None:
+    """Names of the weights in a mapping of activations, by layer; None for what is no such mapping."""
+    if isinstance(cache, str) or not callable(getattr(cache, "keys", None)) or not hasattr(cache, "__getitem__"):
+        return None
+    found: dict[int, list[Any]] = {}
+    for name in cache.keys():  # noqa: SIM118 - a cache of TransformerLens is no dict
+        number = re.search(r"\.(\d+)\..*\.?hook_pattern$", name) if isinstance(name, str) else None
+        if number is not None:
+            found.setdefault(int(number[1]), []).append(name)
+        elif isinstance(name, tuple) and len(name) > 1 and name[0] in ("pattern", "attn") and _is_number(name[1]):
+            found.setdefault(int(name[1]), []).append(name)
+    return found or None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def _by_name(cache: Any, names: dict[int, list[Any]]) -> list[Array | None]:
+    """Take the weights out of a mapping, None for layers it has none of."""
+    double = next((found for found in names.values() if len(found) > 1), None)
+    if double is not None:
+        raise InputError(
+            f"This {type(cache).__name__} holds several kinds of attention in one layer "
+            f"({', '.join(map(str, double))}), and a capture of given weights is of one. Give those of one kind: "
+            '{name: cache[name] for name in cache.keys() if "cross" not in name}.'
+        )
+    return [cache[names[number][0]] if number in names else None for number in range(max(names) + 1)]
+
+
+def _usable(array: Array) -> Array:
+    """Give an array that weights can be computed of: torch or numpy, in a dtype both can compare.
+
+    Other libraries' arrays, and numpy's of dtypes that are not its own, become float32 unless they are float16.
+    """
+    if is_torch(array):
+        array = array.detach()
+        return array.float() if array.dtype.itemsize == 1 else array
+    if not isinstance(array, np.ndarray):
+        half = str(getattr(array, "dtype", "")).endswith("float16") and hasattr(array, "__array__")
+        array = np.asarray(array) if half else to_float32(array)
+    return array if array.dtype.kind == "f" else to_float32(array)
 
 
 def _without_batch(array: Array, number: int) -> Array:
@@ -166,9 +222,7 @@ def _without_batch(array: Array, number: int) -> Array:
 
 
 def _finite(array: Array, number: int, name: str) -> Array:
-    array = _without_batch(array, number)
-    if not is_array_api_obj(array):
-        array = to_float32(array)
+    array = _usable(_without_batch(array, number))
     xp = array_namespace(array)
     if not bool(xp.all(xp.isfinite(array))):
         raise InputError(
