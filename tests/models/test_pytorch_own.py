@@ -406,6 +406,11 @@ class TestRefusals:
         with pytest.raises(ModelError, match=r"layers.0.self_attn attends over nested tensors"):
             recorded(encoder(), x)
 
+    def test_vmap(self):
+        model = written.seeded(lambda: written.Written(written.Fused))
+        with pytest.raises(ModelError, match=r"Written runs under torch\.vmap.*Pass them as one batch"), record(model):
+            torch.vmap(model)(written.ids(3)[:, None])
+
     def test_tokens_that_do_not_match(self):
         recording = recorded(written.seeded(lambda: written.Written(written.Fused)), written.ids())
         with pytest.raises(InputError, match="6 tokens were given, and the attention is over 7 positions"):

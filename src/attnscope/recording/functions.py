@@ -11,6 +11,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch._C._functorch import is_batchedtensor
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
@@ -60,7 +61,7 @@ class FunctionWatch(TorchFunctionMode):
         self._products = Products(running, on_softmax) if follow else None
         if self._products is not None:
             running.on_pass_end = self._products.close
-        running.on_start = _require_multihead_padded
+        running.on_start = _require_plain
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -196,10 +197,16 @@ def _plain_mask(mask: torch.Tensor) -> torch.Tensor:
     return torch.ones(mask.seq_len_q, mask.seq_len_kv, dtype=torch.bool).tril(shift)
 
 
-def _require_multihead_padded(frame: Frame) -> None:
-    """Refuse what ``nn.MultiheadAttention`` can only do where nothing is seen of it."""
+def _require_plain(frame: Frame) -> None:
+    """Refuse inputs that attention runs on without leaving tensors to keep."""
+    given = (*frame.args, *frame.kwargs.values())
     if isinstance(frame.module, torch.nn.MultiheadAttention):
-        _require_padded(frame, *frame.args, *frame.kwargs.values())
+        _require_padded(frame, *given)
+    if not frame.path and any(isinstance(one, torch.Tensor) and is_batchedtensor(one) for one in given):
+        raise ModelError(
+            f"{type(frame.module).__name__} runs under torch.vmap, which hides the inputs from each other and from the "
+            "recording. Pass them as one batch, or record one input at a time."
+        )
 
 
 def _require_padded(frame: Frame, *tensors: Any) -> None:
