@@ -1,4 +1,4 @@
-import { ProtocolError, type Reply, type WireReply } from "./protocol.js";
+import { isObject, ProtocolError, type Reply, type WireReply } from "./protocol.js";
 
 const LITTLE = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 
@@ -53,5 +53,5 @@ export function decodeReply(reply: WireReply, buffer: unknown): Reply {
   if (size !== data.length) {
     throw new ProtocolError(`A reply of shape ${shape.join(" × ")} cannot hold ${data.length} numbers.`);
   }
-  return { shape, data };
+  return { shape, data, ...(isObject(reply.info) && { info: reply.info }) };
 }

@@ -2,6 +2,7 @@ import { shown } from "./text.js";
 
 export const VERSION = 1;
 
+export type Fields = Record<string, unknown>;
 export type Head = readonly [layer: number, head: number];
 export type Span = readonly [from: number, to: number];
 
@@ -82,6 +83,8 @@ export type Message = (DataRequest | { type: "hello" }) & { id: string };
 export interface Reply {
   shape: number[];
   data: Float32Array;
+  /** What of the answer is no array of numbers. */
+  info?: Fields;
 }
 
 export interface WireReply {
@@ -90,11 +93,10 @@ export interface WireReply {
   version?: number;
   shape?: number[];
   dtype?: string;
+  info?: unknown;
   data?: unknown;
   error?: { name: string; message: string };
 }
-
-type Fields = Record<string, unknown>;
 
 export function isObject(value: unknown): value is Fields {
   return typeof value === "object" && value !== null && !Array.isArray(value);

@@ -21,6 +21,8 @@ export interface Source {
   overview(kind: string, head: Head, size: number, signal: AbortSignal): Promise<Reply>;
   statistic(kind: string, statistic: string, signal: AbortSignal): Promise<Reply>;
   pair(kind: string, query: number, key: number, signal: AbortSignal): Promise<Reply>;
+  /** Any other small question; its answer is kept. */
+  ask(request: DataRequest, signal: AbortSignal): Promise<Reply>;
 }
 
 export interface Seed {
@@ -94,18 +96,18 @@ export class CachedSource implements Source {
   }
 
   overview(kind: string, [layer, head]: Head, size: number, signal: AbortSignal): Promise<Reply> {
-    return this.#ask({ type: "overview", kind, layer, head, size }, signal);
+    return this.ask({ type: "overview", kind, layer, head, size }, signal);
   }
 
   statistic(kind: string, statistic: string, signal: AbortSignal): Promise<Reply> {
-    return this.#ask({ type: "statistic", kind, statistic }, signal);
+    return this.ask({ type: "statistic", kind, statistic }, signal);
   }
 
   pair(kind: string, query: number, key: number, signal: AbortSignal): Promise<Reply> {
-    return this.#ask({ type: "pair", kind, query, key }, signal);
+    return this.ask({ type: "pair", kind, query, key }, signal);
   }
 
-  async #ask(request: DataRequest, signal: AbortSignal): Promise<Reply> {
+  async ask(request: DataRequest, signal: AbortSignal): Promise<Reply> {
     const name = smallName(request);
     const known = this.#small.get(name);
     if (known) return known;

@@ -13,7 +13,8 @@ export function readSeeds(first: unknown, bytes: (data: unknown) => unknown = (d
       const shape = entry.reply.shape as number[];
       const data = float32(bytes(entry.reply.data));
       if (shape.reduce((product, length) => product * length, 1) !== data.length) continue;
-      seeds.push({ request, reply: { shape, data } });
+      const { info } = entry.reply;
+      seeds.push({ request, reply: { shape, data, ...(isObject(info) && { info }) } });
     } catch {
       // What is not here is asked for.
     }

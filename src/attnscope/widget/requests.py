@@ -6,12 +6,11 @@ import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from attnscope.wire.answer import Cancelled, answer
+from attnscope.wire.answer import Cancelled, Held, answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from attnscope.attention.capture import Capture
     from attnscope.wire.protocol import Reply
 
     Send = Callable[[Reply, list[bytes]], None]
@@ -25,14 +24,14 @@ class RequestDesk:
 
     Parameters
     ----------
-    capture
+    held
         What is asked about.
     send
         Sends a reply and its buffers to the page; called from the desk's thread.
     """
 
-    def __init__(self, capture: Capture, send: Send) -> None:
-        self._capture = capture
+    def __init__(self, held: Held, send: Send) -> None:
+        self._held = held
         self._send = send
         self._lock = threading.Lock()
         self._waiting: dict[Any, Future[None]] = {}
@@ -46,7 +45,7 @@ class RequestDesk:
             return
         identity = message.get("id") if isinstance(message, dict) else None
         if not isinstance(identity, str | int):
-            self._send(*answer(self._capture, message))
+            self._send(*answer(self._held, message))
             return
         with self._lock:
             if len(self._waiting) >= MOST_WAITING:
@@ -74,7 +73,7 @@ class RequestDesk:
 
     def _answer(self, message: dict[str, Any], identity: str | int) -> None:
         try:
-            reply, buffers = answer(self._capture, message, lambda: identity in self._cancelled)
+            reply, buffers = answer(self._held, message, lambda: identity in self._cancelled)
             if identity not in self._cancelled:
                 self._send(reply, buffers)
         except Cancelled:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from attnscope.analysis.head_table import measures_of
-from attnscope.wire.protocol import VERSION, CaptureInfo, KindInfo, Notes, TokensInfo
+from attnscope.wire.protocol import VERSION, CaptureInfo, KindInfo, Measure, Notes, TokensInfo
 
 if TYPE_CHECKING:
     from attnscope.attention.capture import Attention, Capture
@@ -42,10 +42,15 @@ def _kind(capture: Capture, attention: Attention, error: float) -> KindInfo:
         "queries": _tokens(attention.queries),
         "keys": None if same else _tokens(attention.keys),
         "causal": attention.is_causal,
-        "measures": ["weights", "scores"] if attention.has_scores else ["weights"],
+        "measures": measures_shown(attention),
         "statistics": list(measures_of(capture, attention.kind)),
         "notes": _notes(attention, error),
     }
+
+
+def measures_shown(attention: Attention) -> list[Measure]:
+    """Name the measures the page can be shown of one kind of attention, weights first."""
+    return ["weights", "scores"] if attention.has_scores else ["weights"]
 
 
 def _label(attention: Attention) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict, get_args
 
 VERSION = 1
 
-Measure = Literal["weights", "scores"]
-MEASURES: tuple[Measure, ...] = ("weights", "scores")
+Measure = Literal["weights", "scores", "value_weighted", "norm_weighted", "rollout", "gradient"]
+MEASURES: tuple[Measure, ...] = get_args(Measure)
 
 
 class TokensInfo(TypedDict):
@@ -62,13 +62,14 @@ class ErrorInfo(TypedDict):
 
 
 class Reply(TypedDict):
-    """An answer; its numbers travel beside it, or as ``data`` inside it."""
+    """An answer; its numbers travel beside it, or as ``data`` inside it; what is no number is its ``info``."""
 
     id: Any
     type: NotRequired[str]
     version: NotRequired[int]
     shape: NotRequired[list[int]]
     dtype: NotRequired[str]
+    info: NotRequired[dict[str, Any]]
     data: NotRequired[Any]
     error: NotRequired[ErrorInfo]
 

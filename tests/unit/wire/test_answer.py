@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from attnscope import from_attentions, from_queries_keys
-from attnscope.wire import answer as answers
 from attnscope.wire.answer import Cancelled, answer
+from attnscope.wire.answers import cells
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def test_bad_requests_get_an_error_reply(capture, request_, words):
 
 
 def test_an_answer_is_bounded(capture, monkeypatch):
-    monkeypatch.setattr(answers, "MOST_CELLS", 20)
+    monkeypatch.setattr(cells, "MOST_CELLS", 20)
     request = {"id": 1, "type": "weights", "kind": "self", "heads": [[0, 0]], "queries": [0, 7], "keys": [0, 7]}
     assert "at most 20" in refuse(capture, request)["message"]
 

@@ -1,0 +1,53 @@
+"""The numbers of the cells: exact ones, and an overview of a whole head."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from attnscope.attention.compute import cell_span
+from attnscope.errors import InputError
+from attnscope.wire.protocol import MEASURES
+from attnscope.wire.question import Numbers
+
+if TYPE_CHECKING:
+    from attnscope.wire.question import Question
+
+MOST_CELLS = 1 << 22
+"""Most numbers in one reply: 16 MiB of float32."""
+MOST_OVERVIEW = 1024
+
+
+def weights(question: Question) -> Numbers:
+    """Answer with [heads, queries, keys] of a measure; NaN where a key is masked."""
+    attention = question.attention
+    measure = question.get("measure", "weights")
+    if measure not in MEASURES:
+        raise InputError(f"Unknown measure {measure!r}; expected {' or '.join(MEASURES)}.")
+    heads = question.heads()
+    rows, columns = question.span("queries"), question.span("keys")
+    cells = len(heads) * (rows.stop - rows.start) * (columns.stop - columns.start)
+    if cells > MOST_CELLS:
+        raise InputError(f"One answer holds at most {MOST_CELLS} numbers, {cells} were asked for. Ask for fewer rows.")
+    blocks = []
+    for layer, head in heads:
+        question.go_on()
+        read = attention.weights if measure == "weights" else attention.scores
+        block = read(layer, head, queries=rows, keys=columns)
+        block[~attention.layer(layer).mask.allowed(rows)[:, columns]] = np.nan
+        blocks.append(block)
+    return Numbers(np.stack(blocks))
+
+
+def overview(question: Question) -> Numbers:
+    """Answer with the largest weight of each cell of a coarse grid; NaN where all of it is masked."""
+    attention = question.attention
+    layer, head, size = question.ints("layer", "head", "size")
+    if size > MOST_OVERVIEW:
+        raise InputError(f"An overview has at most {MOST_OVERVIEW} cells a side, {size} were asked for.")
+    question.go_on()
+    picture = attention.overview(layer, head, size)
+    mask = attention.layer(layer).mask
+    picture[~mask.pooled(cell_span(mask.n_queries, size), cell_span(mask.n_keys, size))] = np.nan
+    return Numbers(picture)

@@ -1,0 +1,45 @@
+"""One number per head: a statistic, or the weight between two tokens."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from attnscope.analysis.head_table import measures_of
+from attnscope.analysis.rows import head_means
+from attnscope.errors import NotFoundError
+from attnscope.wire.question import Numbers
+
+if TYPE_CHECKING:
+    from attnscope.attention.capture import Capture
+    from attnscope.wire.question import Question
+
+_statistics: WeakKeyDictionary[Capture, dict[str, dict[str, np.ndarray]]] = WeakKeyDictionary()
+
+
+def statistic(question: Question) -> Numbers:
+    """Answer with one statistic of every head: [layers, most heads]."""
+    capture, attention = question.capture, question.attention
+    measures = measures_of(capture, attention.kind)
+    name = question.get("statistic")
+    if not isinstance(name, str) or name not in measures:
+        raise NotFoundError(f"There is no statistic {name!r} here; there are {', '.join(measures)}.")
+    question.go_on()
+    known = _statistics.setdefault(capture, {})
+    if attention.kind not in known:
+        known[attention.kind] = head_means(capture, measures, attention.kind)
+    return Numbers(known[attention.kind][name])
+
+
+def pair(question: Question) -> Numbers:
+    """Answer with the weight from a query to a key in every head: [layers, most heads]."""
+    attention = question.attention
+    i, j = question.position("query"), question.position("key")
+    found = np.full((attention.n_layers, attention.n_heads), np.nan, np.float32)
+    for row, layer in enumerate(attention.stored.values()):
+        question.go_on()
+        if layer.mask.allowed(slice(i, i + 1))[0, j]:
+            found[row, : layer.n_heads] = [layer.weight_rows(h, slice(i, i + 1))[0, j] for h in range(layer.n_heads)]
+    return Numbers(found)
