@@ -2,7 +2,7 @@ import type { Data, Series } from "./data.js";
 import { type Color, DARK, LIGHT, type Palette, seriesColor, seriesInk } from "./draw/palette.js";
 import type { Scheduler } from "./scheduler.js";
 import type { Source } from "./source.js";
-import type { State } from "./state.js";
+import type { Side, State } from "./state.js";
 
 /** What every view and control is handed. */
 export interface Context {
@@ -29,17 +29,23 @@ export function inkOf(context: Context, series: readonly Series[], at: number): 
   return seriesInk(paletteOf(context.state), at, series.length);
 }
 
-/** Pins a place of one side, or releases it if it is pinned already. */
-export function togglePin(state: State, side: "query" | "key", unit: number): void {
-  const { queries, keys } = state.now;
-  const place = (side === "query" ? queries : keys).value.units[unit];
-  if (!place) return;
-  const pinned = state.now[side].value === unit;
-  state.set({ [side]: pinned ? null : place.from });
+const MORE = { query: "more_queries", key: "more_keys" } as const;
+
+/** Pins a place of one side, or releases it if it is pinned already; with `add`, beside what is pinned. */
+export function togglePin(state: State, side: Side, unit: number, add = false): void {
+  const { queries, keys, pinned } = state.now;
+  const { units } = (side === "query" ? queries : keys).value;
+  const before = pinned[side].value;
+  const others = before.filter((other) => other !== unit);
+  const isPinned = others.length < before.length;
+  const alone = isPinned && others.length === 0 ? [] : [unit];
+  const after = add ? (isPinned ? others : [...before, unit]) : alone;
+  const [first = null, ...more] = after.map((at) => units[at]?.from ?? null).filter((at) => at !== null);
+  state.set({ [side]: first, [MORE[side]]: more });
 }
 
 export function release(state: State): boolean {
   if (state.synced.query.value === null && state.synced.key.value === null) return false;
-  state.set({ query: null, key: null });
+  state.set({ query: null, key: null, more_queries: [], more_keys: [] });
   return true;
 }

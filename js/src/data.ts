@@ -1,5 +1,6 @@
 import { type Signal, signal } from "@preact/signals-core";
-import { type Axis, joinKeys, maxRows, meanRows } from "./attention/axis.js";
+import { type Axis, joinKeys, maxRows, meanRows, sumColumns } from "./attention/axis.js";
+import { formOf, isShare } from "./attention/measure.js";
 import { withoutSpecial } from "./attention/special.js";
 import { atEnd, clamp, givenUp, messageOf } from "./basics.js";
 import type { Head, Span } from "./protocol.js";
@@ -99,6 +100,20 @@ export class Data {
     return out;
   }
 
+  /** Several rows as one: the mean over the queries, like the pieces of a word. */
+  rowsTogether(series: Series, queries: readonly number[]): Float32Array | undefined {
+    const rows = queries.map((query) => this.row(series, query)?.values);
+    return rows.every((row) => row !== undefined) ? meanRows(rows) : undefined;
+  }
+
+  /** Several columns as one: the sum over the keys, like the pieces of a word. */
+  columnsTogether(series: Series, keys: readonly number[]): Float32Array | undefined {
+    const columns = keys.map((key) => this.column(series, key));
+    if (!columns.every((column) => column !== undefined)) return undefined;
+    const scores = formOf(this.state.now.measure.value) === "score";
+    return sumColumns(columns, scores);
+  }
+
   /** Asks for rows not here yet; what was asked for before under `purpose` and is not wanted now is cancelled. */
   need(purpose: string, queryUnits: Iterable<number>, series: readonly Series[] = this.series): void {
     const { queries, keys } = this.state.now;
@@ -116,11 +131,16 @@ export class Data {
     this.#ask(purpose, blocks, series);
   }
 
-  needColumn(purpose: string, key: number | null): void {
+  needColumns(purpose: string, keys: readonly number[]): void {
     const { queries } = this.state.now;
-    if (key === null) this.#ask(purpose, [], []);
+    if (keys.length === 0) this.#ask(purpose, [], []);
     else if (this.#small) this.need(purpose, queries.value.units.keys());
-    else this.#ask(purpose, this.#columnBlocks(key), this.series);
+    else
+      this.#ask(
+        purpose,
+        keys.flatMap((key) => this.#columnBlocks(key)),
+        this.series,
+      );
   }
 
   get #small(): boolean {
@@ -224,9 +244,9 @@ export class Data {
 
   #shape(raw: Float32Array, keys: Axis): Row {
     const measure = this.state.now.measure.value;
-    const values = joinKeys(raw, keys, measure === "scores");
+    const values = joinKeys(raw, keys, formOf(measure) === "score");
     if (this.state.synced.special_tokens.value) return { values, removed: 0 };
-    const { row, removed } = withoutSpecial(values, keys, measure === "weights");
+    const { row, removed } = withoutSpecial(values, keys, isShare(measure));
     return { values: row, removed };
   }
 

@@ -13,7 +13,7 @@ import { Scheduler } from "./scheduler.js";
 import type { Source } from "./source.js";
 import type { State } from "./state.js";
 import { followTheme } from "./theme.js";
-import { VIEWS, type View } from "./views/registry.js";
+import { type View, viewOf } from "./views/registry.js";
 
 const NARROW = 720;
 let serial = 0;
@@ -82,8 +82,8 @@ function showViews(
   let current: AbortController | null = null;
   atEnd(life, () => current?.abort(life.reason));
   watch(life, () => {
-    const entry = VIEWS.find(({ name }) => name === state.synced.view.value) ?? VIEWS[0];
-    if (!entry || entry.name === shown) return;
+    const entry = viewOf(state);
+    if (entry.name === shown) return;
     shown = entry.name;
     current?.abort(givenUp("Another view is shown."));
     current = new AbortController();

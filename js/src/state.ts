@@ -12,6 +12,10 @@ export interface Traits {
   heads: Head[];
   query: number | null;
   key: number | null;
+  /** Further queries taken together with the pinned one. */
+  more_queries: number[];
+  /** Further keys taken together with the pinned one. */
+  more_keys: number[];
   measure: string;
   aggregate: "none" | "mean" | "max";
   threshold: number;
@@ -29,6 +33,8 @@ export const DEFAULTS: Traits = {
   heads: [],
   query: null,
   key: null,
+  more_queries: [],
+  more_keys: [],
   measure: "weights",
   aggregate: "none",
   threshold: 0.05,
@@ -48,6 +54,7 @@ const oneOf =
 const isText = (value: unknown) => typeof value === "string";
 const isFlag = (value: unknown) => typeof value === "boolean";
 const isNumber = (value: unknown) => typeof value === "number" && Number.isFinite(value);
+const isPositions = (value: unknown) => Array.isArray(value) && value.every(isCount);
 const isPosition = (value: unknown) => value === null || isCount(value);
 
 const FITS: Record<keyof Traits, (value: unknown) => boolean> = {
@@ -57,6 +64,8 @@ const FITS: Record<keyof Traits, (value: unknown) => boolean> = {
   heads: (value) => Array.isArray(value) && value.every(isHead),
   query: isPosition,
   key: isPosition,
+  more_queries: isPositions,
+  more_keys: isPositions,
   measure: isText,
   aggregate: oneOf("none", "mean", "max"),
   threshold: isNumber,
@@ -83,6 +92,8 @@ export interface PageSignals {
   narrow: Signal<boolean>;
 }
 
+type Sides<Value> = { readonly [Name in Side]: ReadonlySignal<Value> };
+
 export interface Derived {
   kind: ReadonlySignal<KindInfo>;
   heads: ReadonlySignal<Head[]>;
@@ -91,6 +102,10 @@ export interface Derived {
   threshold: ReadonlySignal<number>;
   query: ReadonlySignal<number | null>;
   key: ReadonlySignal<number | null>;
+  /** All pinned units of a side, the first pinned first. */
+  pinned: Sides<readonly number[]>;
+  /** What is in question: what is pointed at, else what is pinned. */
+  active: Sides<readonly number[]>;
   queries: ReadonlySignal<Axis>;
   keys: ReadonlySignal<Axis>;
   activeQuery: ReadonlySignal<number | null>;
@@ -151,8 +166,14 @@ export class State {
   /** Makes an effect follow all that decides what is drawn, what is pointed at included. */
   follow(): void {
     const { synced, now, page } = this;
-    const all: ReadonlySignal<unknown>[] = [...Object.values(synced), ...Object.values(now)];
-    for (const one of [...all, page.dark, page.wanted]) void one.value;
+    const { pinned, active, ...one } = now;
+    const all: ReadonlySignal<unknown>[] = [
+      ...Object.values(synced),
+      ...Object.values(one),
+      ...Object.values(pinned),
+      ...Object.values(active),
+    ];
+    for (const each of [...all, page.dark, page.wanted]) void each.value;
   }
 
   /** A change made in the page. */
@@ -194,6 +215,22 @@ function derive(capture: CaptureInfo, synced: Signals, page: PageSignals): Deriv
   const unit = (axis: Axis, at: number | null) => (at === null ? null : (axis.unitOf[at] ?? null));
   const query = computed(() => unit(queries.value, synced.query.value));
   const key = computed(() => unit(keys.value, synced.key.value));
+  const group = (
+    axis: ReadonlySignal<Axis>,
+    first: ReadonlySignal<number | null>,
+    more: ReadonlySignal<number[]>,
+  ) =>
+    computed(() => {
+      if (first.value === null) return [];
+      const others = more.value.map((at) => axis.value.unitOf[at]).filter((at) => at !== undefined);
+      return [...new Set([first.value, ...others])];
+    });
+  const pinned = {
+    query: group(queries, query, synced.more_queries),
+    key: group(keys, key, synced.more_keys),
+  };
+  const active = (hover: Signal<number | null>, side: Side) =>
+    computed(() => (hover.value === null ? pinned[side].value : [hover.value]));
   return {
     kind,
     layer,
@@ -202,6 +239,8 @@ function derive(capture: CaptureInfo, synced: Signals, page: PageSignals): Deriv
     keys,
     query,
     key,
+    pinned,
+    active: { query: active(page.hoverQuery, "query"), key: active(page.hoverKey, "key") },
     measure: computed(() => {
       const { measures } = kind.value;
       return measures.includes(synced.measure.value) ? synced.measure.value : (measures[0] as string);

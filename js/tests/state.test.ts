@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { togglePin } from "../src/context.js";
 import { moveHead, moveLayer, selectHead } from "../src/controls/selection.js";
 import { couple, State, type Traits } from "../src/state.js";
 import { captureInfo, kindInfo } from "./samples.js";
@@ -119,6 +120,33 @@ describe("State", () => {
     expect(state.now.activeQuery.value).toBe(0);
     state.page.hoverQuery.value = null;
     expect(state.now.activeQuery.value).toBe(2);
+  });
+});
+
+describe("pins", () => {
+  it("a click pins alone, a click on it releases", () => {
+    const { state, sent } = make();
+    togglePin(state, "query", 2);
+    expect(sent).toEqual([{ query: 2, more_queries: [] }]);
+    togglePin(state, "query", 2);
+    expect(state.now.pinned.query.value).toEqual([]);
+  });
+
+  it("shift adds and removes; the next one takes the first one's place", () => {
+    const { state } = make({ query: 2 });
+    togglePin(state, "query", 3, true);
+    togglePin(state, "query", 1, true);
+    expect(state.now.pinned.query.value).toEqual([2, 3, 1]);
+    togglePin(state, "query", 2, true);
+    expect(state.synced.query.value).toBe(3);
+    expect(state.synced.more_queries.value).toEqual([1]);
+    togglePin(state, "query", 1);
+    expect(state.now.pinned.query.value).toEqual([1]);
+  });
+
+  it("pieces of one word count once", () => {
+    const { state } = make({ query: 1, more_queries: [2], whole_words: true });
+    expect(state.now.pinned.query.value).toEqual([1]);
   });
 });
 

@@ -73,6 +73,16 @@ export function joinKeys(row: Float32Array, keys: Axis, scores: boolean): Float3
   return scores ? joinScores(row, keys) : joinSums(row, keys);
 }
 
+/** Several columns → one: weights add up, scores add up as exponentials. */
+export function sumColumns(columns: readonly Float32Array[], scores: boolean): Float32Array {
+  const [first] = columns;
+  if (!first || columns.length === 1) return first ?? new Float32Array(0);
+  const join = scores
+    ? (a: number, b: number) => Math.max(a, b) + Math.log1p(Math.exp(-Math.abs(a - b)))
+    : (a: number, b: number) => a + b;
+  return fold(columns, join, false);
+}
+
 /** Several rows → one: the mean over those that have a number. */
 export function meanRows(rows: readonly Float32Array[]): Float32Array {
   const [first] = rows;

@@ -1,4 +1,5 @@
-import { textAt } from "../attention/axis.js";
+import { type Axis, textAt } from "../attention/axis.js";
+import { formOf } from "../attention/measure.js";
 import { topPositions } from "../attention/strength.js";
 import { type Context, colorOf, inkOf } from "../context.js";
 import type { Series } from "../data.js";
@@ -33,8 +34,8 @@ export function makeInspector(context: Context): HTMLElement {
   };
   const request = () => {
     const subject = subjectOf(context);
-    data.need("inspector", subject?.side === "query" ? [subject.unit] : []);
-    data.needColumn("inspector key", subject?.side === "key" ? subject.unit : null);
+    data.need("inspector", subject?.side === "query" ? subject.units : []);
+    data.needColumns("inspector key", subject?.side === "key" ? subject.units : []);
   };
   watch(life, () => {
     state.follow();
@@ -66,11 +67,26 @@ function heading({ state }: Context, subject: Subject | null): HTMLElement[] {
   }
   const axis = (subject.side === "query" ? state.now.queries : state.now.keys).value;
   const unit = axis.units[subject.unit];
+  const several = subject.units.length;
+  if (several > 1) return groupHeading(subject, axis);
   const place =
     unit && unit.to - unit.from > 1 ? `positions ${unit.from}–${unit.to - 1}` : `position ${unit?.from}`;
   return [
     el("h3", {}, `${subject.pinned ? "Pinned" : "Hovered"} ${subject.side}`),
     el("p", { class: "subject" }, el("b", {}, tokenText(unit?.text ?? "")), " ", el("small", {}, place)),
+  ];
+}
+
+/** Several tokens pinned together, and how their numbers are joined. */
+function groupHeading({ side, units }: Subject, axis: Axis): HTMLElement[] {
+  const names = units.flatMap((unit, at) => [...(at > 0 ? [" + "] : []), tokenText(textAt(axis, unit))]);
+  const [title, how] =
+    side === "query"
+      ? [`${units.length} pinned queries`, "mean over these queries"]
+      : [`${units.length} pinned keys`, "sum over these keys"];
+  return [
+    el("h3", {}, title),
+    el("p", { class: "subject" }, el("b", {}, ...names), " ", el("small", {}, how)),
   ];
 }
 
@@ -122,15 +138,16 @@ function section(
 
 function ranking(context: Context, series: Series, subject: Subject, count: number): HTMLElement {
   const { state } = context;
+  const signed = formOf(state.now.measure.value) === "signed";
   const values = valuesOf(context, series, subject);
   if (!values) return el("p", { class: "hint" }, "not here yet");
   const axis = (subject.side === "query" ? state.now.keys : state.now.queries).value;
-  const top = topPositions(values, count);
+  const top = topPositions(signed ? values.map(Math.abs) : values, count);
   if (top.length === 0) return el("p", { class: "hint" }, "Nothing to attend to here.");
   const strengths = rowStrengths(values, state.now.measure.value, "linear");
   const list = el("ol", { class: "ranking" });
   for (const at of top) {
-    const fill = el("i", {});
+    const fill = el("i", { class: signed && (values[at] as number) < 0 ? "against" : undefined });
     setStyle(fill, "width", `${(100 * (strengths[at] as number)).toFixed(1)}%`);
     const text = el("span", { class: "ranking-token" }, tokenText(textAt(axis, at)));
     list.append(
@@ -143,7 +160,7 @@ function ranking(context: Context, series: Series, subject: Subject, count: numb
 function announce(context: Context, subject: Subject | null, before: string): string {
   if (!subject?.pinned) return "";
   const { synced } = context.state;
-  const name = `${subject.side}|${subject.unit}|${synced.key.value}|${JSON.stringify(context.state.now.heads.value)}`;
+  const name = `${subject.side}|${subject.units}|${synced.key.value}|${JSON.stringify(context.state.now.heads.value)}`;
   if (name === before) return before;
   const text = summary(context, {
     ...subject,

@@ -1,3 +1,4 @@
+import { labelOf } from "../attention/measure.js";
 import { type Context, inkOf } from "../context.js";
 import { seriesOf } from "../data.js";
 import { button, el, setStyle, watch } from "../dom.js";
@@ -109,7 +110,7 @@ function showPanel(context: Context): HTMLElement {
     number.textContent = now.threshold.value.toFixed(2);
     setOptions(
       measure.field,
-      now.kind.value.measures.map((name) => [name, words(name)]),
+      now.kind.value.measures.map((name) => [name, labelOf(name)]),
     );
     measure.field.value = now.measure.value;
     scale.field.value = synced.color_scale.value;

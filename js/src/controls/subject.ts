@@ -8,7 +8,9 @@ import { fixed, spoken } from "../text.js";
 /** What the inspector speaks of: a token, seen from its side. */
 export interface Subject {
   side: Side;
+  /** The first of them. */
   unit: number;
+  units: readonly number[];
   pinned: boolean;
   /** The place on the other side, if one is in question too. */
   other: number | null;
@@ -18,8 +20,20 @@ export function subjectOf({ state }: Context): Subject | null {
   const { now, page } = state;
   const query = now.query.value ?? page.hoverQuery.value;
   const key = now.key.value ?? page.hoverKey.value;
-  if (query !== null) return { side: "query", unit: query, pinned: now.query.value !== null, other: key };
-  if (key !== null) return { side: "key", unit: key, pinned: now.key.value !== null, other: null };
+  const group = (side: Side, first: number) =>
+    now.pinned[side].value.length > 0 ? now.pinned[side].value : [first];
+  if (query !== null) {
+    return {
+      side: "query",
+      unit: query,
+      units: group("query", query),
+      pinned: now.query.value !== null,
+      other: key,
+    };
+  }
+  if (key !== null) {
+    return { side: "key", unit: key, units: group("key", key), pinned: now.key.value !== null, other: null };
+  }
   return null;
 }
 
@@ -27,16 +41,16 @@ export function subjectOf({ state }: Context): Subject | null {
 export function valuesOf(
   { data }: Context,
   series: Series,
-  { side, unit }: Subject,
+  { side, units }: Subject,
 ): Float32Array | undefined {
-  return side === "query" ? data.row(series, unit)?.values : data.column(series, unit);
+  return side === "query" ? data.rowsTogether(series, units) : data.columnsTogether(series, units);
 }
 
 /** The sentence a screen reader hears when something is pinned. */
 export function summary(context: Context, subject: Subject): string | null {
   const { queries, keys } = context.state.now;
   const [mine, theirs] = subject.side === "query" ? [queries, keys] : [keys, queries];
-  const name = spoken(textAt(mine.value, subject.unit));
+  const name = subject.units.map((unit) => spoken(textAt(mine.value, unit))).join(" and ");
   const parts: string[] = [];
   for (const series of context.data.series) {
     const values = valuesOf(context, series, subject);

@@ -1,7 +1,7 @@
 import type { Context } from "../context.js";
 import { button, el, setAttribute, setText, watch } from "../dom.js";
 import type { KindInfo } from "../protocol.js";
-import { VIEWS } from "../views/registry.js";
+import { fittingViews, VIEWS, viewOf } from "../views/registry.js";
 import { setOptions } from "./fields.js";
 
 export function describe({ label, layers, heads, queries, keys }: KindInfo): string {
@@ -29,7 +29,7 @@ export function makeTopBar(
   const about = el("span", { class: "about" });
   const kinds = el("select", { "aria-label": "Kind of attention", class: "kinds" });
   kinds.addEventListener("change", () => {
-    state.set({ kind: kinds.value, query: null, key: null });
+    state.set({ kind: kinds.value, query: null, key: null, more_queries: [], more_keys: [] });
   });
   const title = el(
     "div",
@@ -83,19 +83,23 @@ function makeTabs(
   element.addEventListener("keydown", (event) => {
     const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (by === undefined) return;
-    const at = VIEWS.findIndex(({ name }) => tabs.get(name)?.getAttribute("aria-selected") === "true");
-    const next = VIEWS[(at + by + VIEWS.length) % VIEWS.length];
+    const fitting = fittingViews(state);
+    const at = fitting.indexOf(viewOf(state));
+    const next = fitting[(at + by + fitting.length) % fitting.length];
     if (next) state.set({ view: next.name });
     if (next) tabs.get(next.name)?.focus();
     event.preventDefault();
     event.stopPropagation();
   });
   watch(life, () => {
-    const chosen = VIEWS.find(({ name }) => name === state.synced.view.value) ?? VIEWS[0];
+    const chosen = viewOf(state).name;
+    const fitting = new Set(fittingViews(state).map(({ name }) => name));
     for (const [name, tab] of tabs) {
-      setAttribute(tab, "aria-selected", String(name === chosen?.name));
-      setAttribute(tab, "tabindex", name === chosen?.name ? 0 : -1);
+      tab.hidden = !fitting.has(name);
+      setAttribute(tab, "aria-selected", String(name === chosen));
+      setAttribute(tab, "tabindex", name === chosen ? 0 : -1);
     }
+    tabs.get(chosen)?.scrollIntoView?.({ block: "nearest", inline: "nearest" });
   });
   return { element, tabs };
 }

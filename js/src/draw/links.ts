@@ -10,6 +10,8 @@ export interface LinkBundle {
   color: Color;
   links: readonly Link[];
   emphasis: Emphasis;
+  /** Effects against are dashed. */
+  dashed?: boolean;
 }
 
 /** 0 for the rest, 1 for what belongs to the token in question, 2 for the link in question. */
@@ -37,8 +39,9 @@ export function paintLinks(
   bundles: readonly LinkBundle[],
 ): void {
   context.lineCap = "round";
-  for (const { color, links, emphasis } of [...bundles].sort((a, b) => a.emphasis - b.emphasis)) {
+  for (const { color, links, emphasis, dashed } of [...bundles].sort((a, b) => a.emphasis - b.emphasis)) {
     const look = LOOKS[emphasis];
+    context.setLineDash(dashed ? [4, 4] : []);
     const fade = frame.quiet && emphasis === 0 ? 0.5 : 1;
     const levels: Link[][] = Array.from({ length: LEVELS }, () => []);
     for (const link of links) levels[Math.min(LEVELS - 1, Math.floor(link.strength * LEVELS))]?.push(link);
@@ -55,6 +58,7 @@ export function paintLinks(
       context.stroke();
     });
   }
+  context.setLineDash([]);
 }
 
 /** One square per series beside a key. */
@@ -63,9 +67,15 @@ export function paintSquare(
   [x, y, size]: readonly [number, number, number],
   color: Color,
   strength: number,
+  hollow = false,
 ): void {
   context.beginPath();
   context.roundRect(x, y, size, size, Math.min(3, size / 5));
+  if (hollow) {
+    context.strokeStyle = css(color, 0.2 + 0.8 * strength);
+    context.stroke();
+    return;
+  }
   context.fillStyle = css(color, 0.03 + 0.77 * strength);
   context.fill();
 }

@@ -15,6 +15,8 @@ export interface Palette {
   inks: readonly Color[];
   /** From no weight to the most, as stops of a ramp. */
   ramp: readonly Color[];
+  /** From the most against, over nothing, to the most for. */
+  diverging: readonly Color[];
 }
 
 // Okabe and Ito's colours, the blues and greens shifted until they also carry text.
@@ -68,6 +70,15 @@ export const LIGHT: Palette = {
     [11, 98, 200],
     [6, 44, 105],
   ],
+  diverging: [
+    [127, 59, 8],
+    [224, 130, 20],
+    [253, 214, 160],
+    [246, 247, 249],
+    [178, 208, 240],
+    [64, 135, 214],
+    [6, 58, 130],
+  ],
 };
 
 export const DARK: Palette = {
@@ -86,6 +97,15 @@ export const DARK: Palette = {
     [50, 104, 168],
     [108, 176, 255],
     [214, 233, 255],
+  ],
+  diverging: [
+    [255, 214, 150],
+    [224, 140, 40],
+    [120, 76, 30],
+    [26, 32, 40],
+    [36, 74, 124],
+    [84, 156, 240],
+    [206, 228, 255],
   ],
 };
 

@@ -1,3 +1,4 @@
+import { formOf, isShare } from "../attention/measure.js";
 import { cellSpan } from "../attention/overview.js";
 import { type Domain, domainOf, strengthOf } from "../attention/strength.js";
 import { messageOf, range } from "../basics.js";
@@ -22,6 +23,16 @@ export class Cells {
 
   isExact(seen: Visible): boolean {
     return (seen.bottom - seen.top) * this.context.state.now.keys.value.length <= MOST_EXACT;
+  }
+
+  /** What the numbers are: an overview is always of weights. */
+  measure(seen: Visible): string {
+    return this.isExact(seen) ? this.context.state.now.measure.value : "weights";
+  }
+
+  /** Whether zero is in the middle of the colours. */
+  signed(seen: Visible): boolean {
+    return formOf(this.measure(seen)) === "signed";
   }
 
   request(series: Series, seen: Visible): void {
@@ -72,11 +83,16 @@ export class Cells {
     if (this.#strength?.name === name) return this.#strength;
     const arrays = exact ? this.#rows(series, seen) : this.#replies(series).map((reply) => reply.data);
     const found = domainOf(arrays);
-    const domain = measure.value === "weights" ? { least: 0, most: found.most } : found;
+    const domain = { ...found };
+    if (isShare(this.measure(seen))) domain.least = 0;
+    if (this.signed(seen)) {
+      domain.most = Math.max(Math.abs(found.least), Math.abs(found.most));
+      domain.least = -domain.most;
+    }
     const values = function* () {
       for (const array of arrays) yield* array;
     };
-    this.#strength = { name, domain, of: strengthOf(color, domain, values) };
+    this.#strength = { name, domain, of: strengthOf(this.signed(seen) ? "linear" : color, domain, values) };
     return this.#strength;
   }
 

@@ -10,6 +10,8 @@ import { type ColumnWindow, drawnMiddle, middleOf, visibleRange } from "./window
 export interface ColumnPaint {
   window: ColumnWindow;
   pinned: number | null;
+  /** All that is pinned on this side, the one above first. */
+  group: readonly number[];
   hovered: number | null;
   /** Units the token in question is strongly tied to. */
   bold: ReadonlySet<number>;
@@ -71,7 +73,7 @@ export class TokenColumn {
   #place(axis: Axis, unit: number, entry: number, paint: ColumnPaint): void {
     const known = this.#nodes.get(unit);
     const node = known ?? this.#make(axis, unit);
-    const pinned = paint.pinned === unit;
+    const pinned = paint.group.includes(unit);
     const drawn = drawnMiddle(paint.window, unit, paint.pinned);
     const y = (drawn ?? middleOf(paint.window, unit)) - paint.window.pitch / 2;
     setStyle(node, "transform", `translateY(${y.toFixed(1)}px)`);
@@ -139,7 +141,7 @@ export class TokenColumn {
       const unit = this.#unit(event.target);
       if (unit === null) return;
       this.#entry = unit;
-      togglePin(state, this.side, unit);
+      togglePin(state, this.side, unit, event.shiftKey || event.ctrlKey || event.metaKey);
       this.#nodes.get(unit)?.focus({ preventScroll: true });
     });
     on("focusin", (event) => {
@@ -166,7 +168,8 @@ export class TokenColumn {
     const unit = this.#unit(event.target);
     const last = (this.#axis?.units.length ?? 0) - 1;
     if (unit === null || isShortcut(event)) return;
-    if (event.key === "Enter" || event.key === " ") togglePin(this.context.state, this.side, unit);
+    if (event.key === "Enter" || event.key === " ")
+      togglePin(this.context.state, this.side, unit, event.shiftKey);
     else {
       const page = 10;
       const steps: Record<string, number> = {

@@ -1,8 +1,15 @@
+import { formOf, isShare, nounOf } from "../attention/measure.js";
 import type { Context } from "../context.js";
 import type { Series } from "../data.js";
-import { fixed, words } from "../text.js";
+import { fixed } from "../text.js";
 
 const SCALES = { linear: "", log: ", logarithmic", rank: ", by rank in the row" } as const;
+
+const REACH = {
+  share: "",
+  score: ", from least to most of its row",
+  signed: ", dashed where negative",
+} as const;
 
 export interface LineCount {
   drawn: number;
@@ -16,8 +23,7 @@ export function legendText(context: Context, series: readonly Series[], count: L
   const { state } = context;
   const { measure, threshold, activeQuery } = state.now;
   const { drawn, all, missing } = count;
-  const what =
-    measure.value === "weights" ? "weight" : `${words(measure.value)}, from least to most of its row`;
+  const what = `${nounOf(measure.value)}${REACH[formOf(measure.value)]}`;
   const parts = [`Line width: ${what}${SCALES[state.synced.color_scale.value]}`];
   const number = (lines: number) => lines.toLocaleString("en");
   if (missing) parts.push("some rows are not here yet");
@@ -36,7 +42,7 @@ export function removedMass(
   query: number | null,
 ): string {
   if (state.synced.special_tokens.value) return "";
-  if (state.now.measure.value !== "weights") return "specials hidden";
+  if (!isShare(state.now.measure.value)) return "specials hidden";
   if (query === null) return "specials hidden, the rest rescaled";
   const masses = series.map((one) => {
     const row = data.row(one, query);

@@ -1,3 +1,4 @@
+import { formOf } from "../attention/measure.js";
 import { type ColorScale, domainOf, strengthOf } from "../attention/strength.js";
 import { clamp } from "../basics.js";
 import type { Emphasis } from "../draw/links.js";
@@ -10,13 +11,16 @@ export interface Line {
   key: number;
   strength: number;
   emphasis: Emphasis;
+  negative?: boolean;
 }
 
-/** Row of values → what is drawn of it. Weights keep their own scale, other measures the place between least and most. */
+/** Row of values → what is drawn of it. Shares keep their own scale, scores the place between least and most, effects their size. */
 export function rowStrengths(values: Float32Array, measure: string, scale: ColorScale): Float32Array {
-  const domain = measure === "weights" ? { least: 0, most: 1 } : domainOf([values]);
-  const strength = strengthOf(scale, domain, () => values);
-  return values.map((value) => strength(value));
+  const form = formOf(measure);
+  const sizes = form === "signed" ? values.map(Math.abs) : values;
+  const { least, most } = form === "share" ? { least: 0, most: 1 } : domainOf([sizes]);
+  const strength = strengthOf(scale, { least: form === "signed" ? 0 : least, most }, () => sizes);
+  return sizes.map((value) => strength(value));
 }
 
 const BINS = 512;

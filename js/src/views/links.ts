@@ -1,5 +1,6 @@
 import { untracked } from "@preact/signals-core";
 import { textAt } from "../attention/axis.js";
+import { formOf, isShare } from "../attention/measure.js";
 import { atEnd, clamp, range } from "../basics.js";
 import { type Context, colorOf, paletteOf } from "../context.js";
 import type { Series } from "../data.js";
@@ -29,6 +30,9 @@ const OVERSCAN = 6;
 const ASK_MS = 40;
 const BOLD = 0.25;
 const HEAD = 20;
+const LOOKS = ([0, 1, 2] as const).flatMap((emphasis) =>
+  [false, true].map((dashed) => [emphasis, dashed] as const),
+);
 const TITLES = { query: "query (from)", key: "key (to)" } as const;
 
 interface Layout {
@@ -81,7 +85,7 @@ class Links implements View {
     });
     atEnd(life, () => {
       data.need("links", []);
-      data.needColumn("links key", null);
+      data.needColumns("links key", []);
     });
     onSize(this.#scroller, life, () => scheduler.paint(this.#draw));
     watch(life, () => {
@@ -177,6 +181,7 @@ class Links implements View {
     const paint = (side: "query" | "key"): ColumnPaint => ({
       window: windows[side],
       pinned: now[side].value,
+      group: now.pinned[side].value,
       hovered: (side === "query" ? state.page.hoverQuery : state.page.hoverKey).value,
       bold: bold[side],
       wanted: state.page.wanted.value,
@@ -199,9 +204,8 @@ class Links implements View {
     if (life.aborted) return;
     const { from, to } = visibleRange(this.#window("query"), OVERSCAN);
     const rows = range(from, to);
-    const active = state.now.activeQuery.value;
-    data.need("links", active === null ? rows : [active, ...rows]);
-    data.needColumn("links key", state.now.activeKey.value);
+    data.need("links", [...state.now.active.query.value, ...rows]);
+    data.needColumns("links key", state.now.active.key.value);
   }
 
   #lines(
@@ -210,13 +214,14 @@ class Links implements View {
     bold: { query: Set<number>; key: Set<number> },
   ): Line[] {
     const { state, data } = this.context;
-    const { activeQuery, activeKey, measure, threshold } = state.now;
-    const [query, key] = [activeQuery.value, activeKey.value];
-    const weights = measure.value === "weights";
+    const { active, pinned, measure, threshold } = state.now;
+    const [queries, keys] = [new Set(active.query.value), new Set(active.key.value)];
+    const shares = isShare(measure.value);
+    const signed = formOf(measure.value) === "signed";
     const { from, to } = visibleRange(window);
     const shownRows = new Set(range(from, to));
-    const pinned = state.now.query.value;
-    for (const row of [query, pinned]) if (row !== null) shownRows.add(row);
+    const mineToo = new Set([...queries, ...pinned.query.value]);
+    for (const row of mineToo) shownRows.add(row);
     const lines: Line[] = [];
     this.#missing = false;
     series.forEach((one, index) => {
@@ -227,18 +232,20 @@ class Links implements View {
           continue;
         }
         const strengths = rowStrengths(values, measure.value, state.synced.color_scale.value);
-        const mine = row === query || row === pinned;
+        const mine = mineToo.has(row);
         for (let at = 0; at < values.length; at++) {
           const strength = strengths[at] as number;
-          const level = weights ? (values[at] as number) : strength;
+          const level = shares ? (values[at] as number) : strength;
           if (!(level >= threshold.value) || level === 0) continue;
-          const emphasis = emphasisOf(mine, at === key, query !== null, key !== null);
-          lines.push({ series: index, query: row, key: at, strength, emphasis });
-          if (row === query && strength >= BOLD) bold.key.add(at);
-          if (query === null && at === key && strength >= BOLD) bold.query.add(row);
+          const emphasis = emphasisOf(mine, keys.has(at), queries.size > 0, keys.size > 0);
+          const negative = (values[at] as number) < 0 && signed;
+          lines.push({ series: index, query: row, key: at, strength, emphasis, negative });
+          if (queries.has(row) && strength >= BOLD) bold.key.add(at);
+          if (queries.size === 0 && keys.has(at) && strength >= BOLD) bold.query.add(row);
         }
       }
-      if (query === null && key !== null) this.#incoming(one, index, key, shownRows, lines, bold.query);
+      if (queries.size > 0) return;
+      for (const key of keys) this.#incoming(one, index, key, shownRows, lines, bold.query);
     });
     return lines;
   }
@@ -253,7 +260,7 @@ class Links implements View {
     bold: Set<number>,
   ): void {
     const { measure, threshold } = this.context.state.now;
-    if (measure.value !== "weights") return;
+    if (!isShare(measure.value)) return;
     const column = this.context.data.column(one, key);
     column?.forEach((value, row) => {
       if (!(value >= threshold.value) || value === 0 || known.has(row)) return;
@@ -280,8 +287,11 @@ class Links implements View {
     const edge = (y: number) => Math.min(height + 40, Math.max(-40, y));
     const bundles: LinkBundle[] = [];
     series.forEach((_, index) => {
-      for (const emphasis of [0, 1, 2] as const) {
-        const mine = this.#drawn.filter((line) => line.series === index && line.emphasis === emphasis);
+      for (const [emphasis, dashed] of LOOKS) {
+        const mine = this.#drawn.filter(
+          (line) =>
+            line.series === index && line.emphasis === emphasis && (line.negative ?? false) === dashed,
+        );
         if (mine.length === 0) continue;
         const links = mine.map(({ query, key, strength }) => ({
           from:
@@ -291,7 +301,7 @@ class Links implements View {
           to: key === pinned.key.value ? heldMiddle(windows.key, key) : edge(middleOf(windows.key, key)),
           strength,
         }));
-        bundles.push({ color: colorOf(this.context, series, index), links, emphasis });
+        bundles.push({ color: colorOf(this.context, series, index), links, emphasis, dashed });
       }
     });
     pen.save();
@@ -305,15 +315,16 @@ class Links implements View {
 
   #paintSquares(pen: CanvasRenderingContext2D, series: readonly Series[], window: ColumnWindow): void {
     const { state, data } = this.context;
-    const query = state.now.activeQuery.value;
-    if (query === null) return;
+    const queries = state.now.active.query.value;
+    if (queries.length === 0) return;
     const { left, right, squares, square } = this.#layout;
     const { from, to } = visibleRange(window);
     const pinned = state.now.key.value;
+    const signed = formOf(state.now.measure.value) === "signed";
     const keys = new Set(range(from, to));
     if (pinned !== null) keys.add(pinned);
     series.forEach((one, index) => {
-      const values = data.row(one, query)?.values;
+      const values = data.rowsTogether(one, queries);
       if (!values) return;
       const strengths = rowStrengths(values, state.now.measure.value, state.synced.color_scale.value);
       const x = right - left + 4 + (squares / series.length) * index;
@@ -321,7 +332,13 @@ class Links implements View {
         const strength = strengths[key] as number;
         const middle = drawnMiddle(window, key, pinned);
         if (Number.isNaN(strength) || middle === null) continue;
-        paintSquare(pen, [x, middle - square / 2, square], colorOf(this.context, series, index), strength);
+        paintSquare(
+          pen,
+          [x, middle - square / 2, square],
+          colorOf(this.context, series, index),
+          strength,
+          signed && (values[key] as number) < 0,
+        );
       }
     });
   }

@@ -1,4 +1,5 @@
 import { textAt } from "../attention/axis.js";
+import { isShare, labelOf } from "../attention/measure.js";
 import { atEnd, clamp, range } from "../basics.js";
 import { type Context, paletteOf } from "../context.js";
 import type { Series } from "../data.js";
@@ -9,9 +10,10 @@ import {
   type Painted,
   paintHeatmap,
   paintValues,
+  type Visible,
   visibleCells,
 } from "../draw/heatmap.js";
-import { css, rampAt } from "../draw/palette.js";
+import { css, type Palette, rampAt } from "../draw/palette.js";
 import { GridCell } from "../gridcell.js";
 import { makeColorScale } from "../scale.js";
 import { fixed, spoken } from "../text.js";
@@ -239,11 +241,17 @@ class Matrix implements View, Gestures {
     );
   }
 
+  /** The colours of the cells: zero in the middle where numbers have a sign. */
+  #palette(seen: Visible): Palette {
+    const palette = paletteOf(this.context.state);
+    return this.#cells.signed(seen) ? { ...palette, ramp: palette.diverging } : palette;
+  }
+
   #paintPlot(pen: CanvasRenderingContext2D, series: Series): void {
     const { state } = this.context;
-    const palette = paletteOf(state);
     const frame = this.#frame();
     const seen = visibleCells(frame);
+    const palette = this.#palette(seen);
     const read = this.#cells.reader(series, seen);
     const { of } = this.#cells.scale(series, seen);
     const strength = (row: number, column: number) => {
@@ -263,8 +271,7 @@ class Matrix implements View, Gestures {
     const { query, key } = state.now;
     const marks = { row: this.#hover?.[0] ?? query.value, column: this.#hover?.[1] ?? key.value };
     paintLabels(pen, frame, [state.now.queries.value, state.now.keys.value], marks, palette);
-    if (this.#cells.isExact(seen) && state.now.measure.value === "weights")
-      this.#paintTotals(pen, series, frame);
+    if (this.#cells.isExact(seen) && isShare(state.now.measure.value)) this.#paintTotals(pen, series, frame);
     pen.save();
     pen.beginPath();
     pen.rect(frame.x - 1, frame.y - 1, frame.width + 2, frame.height + 2);
@@ -342,11 +349,11 @@ class Matrix implements View, Gestures {
     const { state } = this.context;
     const seen = visibleCells(this.#frame());
     const { domain } = this.#cells.scale(series, seen);
-    const { ramp } = paletteOf(state);
+    const { ramp } = this.#palette(seen);
     this.#scale.paint(
       (strength) => css(rampAt(ramp, strength)),
       domain,
-      state.now.measure.value,
+      labelOf(this.#cells.measure(seen)),
       state.synced.color_scale.value,
     );
     this.#masked.hidden = !this.#painted.masked;
@@ -355,7 +362,7 @@ class Matrix implements View, Gestures {
     const notes = [`${rows} × ${columns}`];
     if (this.#painted.pooled || !this.#cells.isExact(seen))
       notes.unshift("overview: largest of neighbours; zoom in for exact numbers");
-    if (state.now.measure.value === "weights" && this.#cells.isExact(seen))
+    if (isShare(state.now.measure.value) && this.#cells.isExact(seen))
       notes.push("bars: sums of rows and columns");
     const removed = removedMass(this.context, [series], state.now.activeQuery.value);
     if (removed) notes.push(removed);

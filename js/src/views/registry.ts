@@ -1,4 +1,6 @@
 import type { Context } from "../context.js";
+import type { CaptureInfo, KindInfo } from "../protocol.js";
+import type { State } from "../state.js";
 import { createLinks } from "./links.js";
 import { createMatrix } from "./matrix.js";
 
@@ -12,6 +14,8 @@ export interface ViewEntry {
   name: string;
   label: string;
   create(context: Context): View;
+  /** Whether there is anything to show; a view that fits everything does not say. */
+  fits?(kind: KindInfo, capture: CaptureInfo): boolean;
 }
 
 /** In the order of the tabs. A new view is one file and one line here. */
@@ -19,3 +23,13 @@ export const VIEWS: readonly ViewEntry[] = [
   { name: "links", label: "Links", create: createLinks },
   { name: "matrix", label: "Matrix", create: createMatrix },
 ];
+
+/** The views that have something to show. */
+export const fittingViews = ({ capture, now }: State): ViewEntry[] =>
+  VIEWS.filter(({ fits }) => fits?.(now.kind.value, capture) ?? true);
+
+/** The view on screen: the one asked for, or the first where that does not fit. */
+export function viewOf(state: State): ViewEntry {
+  const fitting = fittingViews(state);
+  return fitting.find(({ name }) => name === state.synced.view.value) ?? (fitting[0] as ViewEntry);
+}

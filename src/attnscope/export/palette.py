@@ -19,6 +19,8 @@ class Palette:
         One per head, the first for the head selected last.
     ramp
         From no weight to the most.
+    diverging
+        From the most against, over nothing, to the most for.
     """
 
     ink: str
@@ -30,6 +32,7 @@ class Palette:
     accent: str
     heads: tuple[Color, ...]
     ramp: tuple[Color, ...]
+    diverging: tuple[Color, ...]
 
 
 # The head colours are Okabe and Ito's (2008, "Color Universal Design"), shifted until they also carry text.
@@ -52,6 +55,15 @@ LIGHT = Palette(
         (110, 110, 20),
     ),
     ramp=((246, 249, 254), (207, 226, 247), (116, 172, 232), (11, 98, 200), (6, 44, 105)),
+    diverging=(
+        (127, 59, 8),
+        (224, 130, 20),
+        (253, 214, 160),
+        (246, 247, 249),
+        (178, 208, 240),
+        (64, 135, 214),
+        (6, 58, 130),
+    ),
 )
 DARK = Palette(
     ink="#e6e9ee",
@@ -72,6 +84,15 @@ DARK = Palette(
         (200, 196, 80),
     ),
     ramp=((26, 32, 40), (35, 58, 88), (50, 104, 168), (108, 176, 255), (214, 233, 255)),
+    diverging=(
+        (255, 214, 150),
+        (224, 140, 40),
+        (120, 76, 30),
+        (26, 32, 40),
+        (36, 74, 124),
+        (84, 156, 240),
+        (206, 228, 255),
+    ),
 )
 
 

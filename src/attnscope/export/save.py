@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from attnscope.errors import InputError
 from attnscope.export import picture
 from attnscope.export.html import page
+from attnscope.export.series import MEASURES
 
 if TYPE_CHECKING:
     import os
@@ -42,6 +43,32 @@ SHOWN = (
 )  # fmt: skip
 
 
-def shown(state: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the part of the state a picture shows."""
-    return {**{name: state[name] for name in SHOWN}, "theme": "dark" if state["theme"] == "dark" else "light"}
+_NEAREST = {"grid": "matrix", "compare": "matrix"}
+
+
+def shown(state: Mapping[str, Any], *, nearest: bool = False) -> dict[str, Any]:
+    """Give the part of the state a picture shows.
+
+    Parameters
+    ----------
+    nearest
+        Take the nearest view and measure of which there is a still picture.
+
+    Raises
+    ------
+    InputError
+        For a view or a measure without a still picture.
+    """
+    view = {**{name: state[name] for name in SHOWN}, "theme": "dark" if state["theme"] == "dark" else "light"}
+    if nearest:
+        if view["view"] not in picture.VIEWS:
+            view["view"] = _NEAREST.get(view["view"], "links")
+        if view["measure"] not in MEASURES:
+            view["measure"] = "weights"
+    for name, still in (("view", picture.VIEWS), ("measure", MEASURES)):
+        if view[name] not in still:
+            raise InputError(
+                f"There is no still picture of the {name} {view[name]!r}, only of {' and '.join(still)}. "
+                f"Save it as .html, or set {name} to one of these first."
+            )
+    return view

@@ -23,7 +23,7 @@ def static_bundle(capture: Capture, state: Mapping[str, Any]) -> dict[str, str]:
     The picture inside ``text/html`` is drawn by the reader's browser, which keeps it sharp and small; as an image it
     can hold nothing that runs.
     """
-    view = {**shown(state), "theme": "light"}
+    view = {**shown(state, nearest=True), "theme": "light"}
     drawing = base64.b64encode(picture.svg(capture, **view).encode()).decode("ascii")
     said = {name: value for name, value in view.items() if name not in ("threshold", "color_scale", "theme")}
     words = html.escape(picture.alt_text(capture, **said), quote=True)

@@ -56,6 +56,14 @@ def checked_position(tokens: Tokens, wanted: Any) -> int | None:
         raise SelectionError(str(error)) from None
 
 
+def checked_positions(tokens: Tokens, name: str, wanted: Any) -> list[int]:
+    """Resolve several positions, tokens or words; each once."""
+    if not isinstance(wanted, list | tuple) or None in wanted:
+        raise SelectionError(f"{name} is a list of positions, tokens or words, got {wanted!r}.")
+    positions = [checked_position(tokens, one) for one in wanted]
+    return list(dict.fromkeys(position for position in positions if position is not None))
+
+
 def heads_in_layer(attention: Attention, heads: Sequence[Sequence[int]], layer: int) -> list[list[int]]:
     """Move a selection to a layer, unless part of it is there already."""
     if any(selected == layer for selected, _ in heads):

@@ -10,19 +10,22 @@ import traitlets as t
 
 from attnscope.attention.capture import Capture
 from attnscope.errors import InputTypeError
+from attnscope.widget.keeping import Selection, selection_of, snippet_of
 from attnscope.widget.requests import RequestDesk
 from attnscope.widget.selection import (
     SelectionError,
     checked_heads,
     checked_layer,
     checked_position,
+    checked_positions,
     heads_in_layer,
     layer_of_heads,
 )
 from attnscope.wire.assets import asset
-from attnscope.wire.describe import describe
+from attnscope.wire.describe import describe, measures_shown
 from attnscope.wire.first import first_answers
 from attnscope.wire.protocol import MEASURES
+from attnscope.wire.question import Held
 
 if TYPE_CHECKING:
     import os
@@ -31,7 +34,8 @@ if TYPE_CHECKING:
 
 VIEWS = ("links", "matrix")
 PUBLIC = (
-    "kind", "view", "layer", "heads", "query", "key", "measure", "aggregate", "threshold", "special_tokens",
+    "kind", "view", "layer", "heads", "query", "key", "more_queries", "more_keys", "measure", "aggregate",
+    "threshold", "special_tokens",
     "whole_words", "color_scale", "theme", "height",
 )  # fmt: skip
 """The public traits: all that is on screen, in Python and in the page."""
@@ -84,8 +88,13 @@ class AttentionWidget(anywidget.AnyWidget):
     """Position of the pinned query, or None. May be set to a token or word; reads back as its position."""
     key = t.Any(None, allow_none=True).tag(sync=True)
     """Position of the pinned key, or None. May be set to a token or word; reads back as its position."""
+    more_queries: t.List[Any] = t.List().tag(sync=True)
+    """Further query positions taken together with the pinned query: their rows are averaged. May be set to tokens."""
+    more_keys: t.List[Any] = t.List().tag(sync=True)
+    """Further key positions taken together with the pinned key: their columns are added up."""
     measure = t.Enum(MEASURES, default_value="weights").tag(sync=True)
-    """The numbers shown: ``"weights"`` after softmax, or ``"scores"`` before it."""
+    """The numbers shown: ``"weights"`` after softmax, ``"scores"`` before it, or another measure the capture has:
+    ``"value_weighted"``, ``"norm_weighted"``, ``"rollout"``, ``"gradient"``."""
     aggregate = t.Enum(("none", "mean", "max"), default_value="none").tag(sync=True)
     """Whether the selected heads are shown one by one, or joined into their mean or maximum."""
     threshold = t.Float(0.06, min=0.0, max=1.0).tag(sync=True)
@@ -131,7 +140,7 @@ class AttentionWidget(anywidget.AnyWidget):
             layer = attention.layers[0]
         layer = checked_layer(attention, layer)
         heads = heads_in_layer(attention, [], layer) if heads is None else heads
-        self._desk = RequestDesk(capture, self._send_reply)
+        self._desk = RequestDesk(Held(capture), self._send_reply)
         super().__init__(
             _capture=describe(capture),
             _first=first_answers(capture, kind, heads, checked_position(attention.queries, query)),
@@ -166,7 +175,25 @@ class AttentionWidget(anywidget.AnyWidget):
         """
         from attnscope.export.save import save
 
-        save(self.capture, {name: getattr(self, name) for name in PUBLIC}, path)
+        save(self.capture, self._state(), path)
+
+    @property
+    def selection(self) -> Selection:
+        """What is pinned and selected, as positions and as tokens."""
+        attention = self._attention(self.kind)
+        return selection_of(self._state(), attention.queries, attention.keys)
+
+    def snippet(self) -> str:
+        """Write the Python that shows what is on screen again: ``AttentionWidget(capture, …)`` with every choice."""
+        attention = self._attention(self.kind)
+        comments = {
+            name: f"  # {tokens[position]!r}"
+            for name, tokens, position in (("query", attention.queries, self.query), ("key", attention.keys, self.key))
+            if position is not None
+        }
+        defaults = {name: self.traits()[name].default() for name in PUBLIC}
+        defaults |= {"kind": self.capture.kinds[0], "layer": layer_of_heads(self.heads, self.layer)}
+        return snippet_of(self._state(), defaults, comments)
 
     def close(self) -> None:
         """Close the widget and stop answering its page."""
@@ -181,7 +208,7 @@ class AttentionWidget(anywidget.AnyWidget):
         from attnscope.export.static import static_bundle
 
         data, metadata = bundle
-        return {**data, **static_bundle(self.capture, {name: getattr(self, name) for name in PUBLIC})}, metadata
+        return {**data, **static_bundle(self.capture, self._state())}, metadata
 
     def _attention(self, kind: str) -> Attention:
         if kind not in self.capture.kinds:
@@ -189,6 +216,9 @@ class AttentionWidget(anywidget.AnyWidget):
                 f"There is no {kind!r} attention in this capture; it has {', '.join(map(repr, self.capture.kinds))}."
             )
         return self.capture[kind]
+
+    def _state(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in PUBLIC}
 
     def _send_reply(self, reply: Any, buffers: list[bytes]) -> None:
         if self.comm is not None:
@@ -217,12 +247,22 @@ class AttentionWidget(anywidget.AnyWidget):
     def _valid_key(self, proposal: Any) -> int | None:
         return checked_position(self._attention(self.kind).keys, proposal["value"])
 
+    @t.validate("more_queries")
+    def _valid_more_queries(self, proposal: Any) -> list[int]:
+        return checked_positions(self._attention(self.kind).queries, "more_queries", proposal["value"])
+
+    @t.validate("more_keys")
+    def _valid_more_keys(self, proposal: Any) -> list[int]:
+        return checked_positions(self._attention(self.kind).keys, "more_keys", proposal["value"])
+
     @t.validate("measure")
     def _valid_measure(self, proposal: Any) -> str:
-        if proposal["value"] == "scores" and not self._attention(self.kind).has_scores:
+        available = measures_shown(self._attention(self.kind))
+        if proposal["value"] not in available:
             raise SelectionError(
-                "This capture holds weights only, so there are no scores to show. Capture the model with "
-                "attnscope.capture(...), or give queries and keys to from_queries_keys(...)."
+                f"This capture has no {proposal['value']!r} to show, only {', '.join(available)}. Scores need queries "
+                "and keys: attnscope.capture(...) or from_queries_keys(...); value-weighted and norm-weighted need "
+                "capture(..., values=True)."
             )
         return str(proposal["value"])
 
@@ -243,6 +283,9 @@ class AttentionWidget(anywidget.AnyWidget):
         layer = self.layer if self.layer in attention.stored else attention.layers[0]
         with self.hold_trait_notifications():
             self.query = self.key = None
+            self.more_queries, self.more_keys = [], []
+            if self.measure not in measures_shown(attention):
+                self.measure = "weights"
             self.heads = heads_in_layer(attention, [pair for pair in self.heads if pair[0] == layer], layer)
             self.layer = layer
 

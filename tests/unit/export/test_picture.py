@@ -120,7 +120,7 @@ def test_palettes_are_the_pages(name):
     assert heads
     assert colors(heads[1]) == ours.heads
     assert body
-    assert colors(body[1]) == ours.ramp
+    assert colors(body[1]) == ours.ramp + ours.diverging
     named = dict(re.findall(r'(\w+): "(#\w+)"', body[1]))
     for key in ("ink", "faint", "line", "ground", "placeholder", "hatch", "accent"):
         assert named[key] == getattr(ours, key)

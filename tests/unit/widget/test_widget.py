@@ -6,6 +6,7 @@ from traitlets import TraitError
 
 from attnscope import AttentionWidget, AttnscopeError, from_attentions, from_queries_keys
 from attnscope.widget.requests import RequestDesk
+from attnscope.wire.question import Held
 
 
 def make(n_layers=3, n_heads=4, causal=False):
@@ -78,7 +79,7 @@ def test_a_capture_without_layer_zero_starts_at_its_first():
         ("key", -7, "0 to 5"),
         ("kind", "cross", "'self'"),
         ("view", "grid", "links"),
-        ("measure", "rollout", "scores"),
+        ("measure", "gradient", "scores"),
         ("threshold", 1.5, ""),
         ("height", 3, ""),
         ("theme", "<script>", ""),
@@ -95,7 +96,7 @@ def test_what_is_not_there_is_refused_and_nothing_changes(widget, name, value, w
 
 def test_scores_are_refused_where_there_are_none():
     w = AttentionWidget(from_attentions([np.full((1, 2, 2), 0.5)], ["a", "b"]))
-    with pytest.raises(AttnscopeError, match="weights only"):
+    with pytest.raises(AttnscopeError, match="Scores need queries and keys"):
         w.measure = "scores"
 
 
@@ -166,7 +167,7 @@ def request(identity, heads=((0, 0),)):
 
 def test_requests_are_answered_in_turn():
     sent = Sent()
-    desk = RequestDesk(make(), sent)
+    desk = RequestDesk(Held(make()), sent)
     for i in range(5):
         desk.take(request(f"r{i}"))
     sent.wait(5)
@@ -180,7 +181,7 @@ def test_requests_are_answered_in_turn():
 )
 def test_messages_without_an_id_get_an_error_or_hello(message):
     sent = Sent()
-    desk = RequestDesk(make(), sent)
+    desk = RequestDesk(Held(make()), sent)
     desk.take(message)
     sent.wait()
     desk.close()
@@ -221,7 +222,7 @@ def test_a_flood_is_refused(monkeypatch):
     monkeypatch.setattr("attnscope.widget.requests.MOST_WAITING", 2)
     go = threading.Event()
     sent = Sent()
-    desk = RequestDesk(make(), sent)
+    desk = RequestDesk(Held(make()), sent)
     desk._thread.submit(go.wait, 20)
     for i in range(4):
         desk.take(request(i))
@@ -234,7 +235,7 @@ def test_a_flood_is_refused(monkeypatch):
 
 def test_after_close_nothing_is_sent():
     sent = Sent()
-    desk = RequestDesk(make(), sent)
+    desk = RequestDesk(Held(make()), sent)
     desk.close()
     desk.take(request(1))
     assert sent.replies == []
