@@ -171,6 +171,8 @@ def _describe_tokens(tokens: Tokens) -> dict[str, Any]:
         described["patches"] = tokens.patches.tolist()
     if tokens.times is not None:
         described["times"] = [None if np.isnan(span).any() else span for span in tokens.times.tolist()]
+    if tokens.gaps is not None:
+        described["gaps"] = tokens.gaps.tolist()
     return described
 
 
@@ -230,6 +232,8 @@ def _rebuild_tokens(entry: dict[str, Any]) -> Tokens:
     if entry.get("times") is not None:
         spans = [(np.nan, np.nan) if span is None else span for span in entry["times"]]
         fields["times"] = np.array(spans, np.float32).reshape(-1, 2)
+    if entry.get("gaps") is not None:
+        fields["gaps"] = np.array(entry["gaps"], np.int32)
     return Tokens(tuple(_text(token) for token in entry["text"]), **fields)
 
 

@@ -42,6 +42,9 @@ class Tokens:
         float32 [tokens, 2] or None: first second of the sound the token stands for, and the second it ends; NaN for
         tokens that stand for none. The spans are the model's steps, side by side; its convolutions also read a little
         of what lies around.
+    gaps
+        int32 [tokens] or None: white space that stood before the token in the text and that no token carries, because
+        the tokenizer splits at it and drops it: 0 for none, 1 for a space, 1 + n for n line breaks.
     """
 
     text: tuple[str, ...]
@@ -52,11 +55,12 @@ class Tokens:
     offsets: np.ndarray | None = None
     patches: np.ndarray | None = None
     times: np.ndarray | None = None
+    gaps: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         n = len(self.text)
         columns: dict[str, tuple[int, ...]] = {"offsets": (2,), "patches": (4,), "times": (2,)}
-        for name in ("special", "words", "segments", "ids", "offsets", "patches", "times"):
+        for name in ("special", "words", "segments", "ids", "offsets", "patches", "times", "gaps"):
             values, shape = getattr(self, name), (n, *columns.get(name, ()))
             if values is not None and np.shape(values) != shape:
                 raise InputError(
@@ -116,6 +120,7 @@ class Tokens:
             None if self.offsets is None else self.offsets[positions],
             None if self.patches is None else self.patches[positions],
             None if self.times is None else self.times[positions],
+            None if self.gaps is None else self.gaps[positions],
         )
 
     def word_text(self, word: int) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from attnscope.attention.gaps import gaps_in
 from attnscope.attention.pieces import looks_special, readable, words_of
 from attnscope.attention.tokens import Tokens
 from attnscope.errors import InputError, InputTypeError
@@ -65,16 +66,16 @@ def encode(tokenizer: Any, texts: list[str], pairs: list[str] | None) -> Encoded
                 segments = _segments(batch.sequence_ids(item))
         elif "token_type_ids" in batch:
             segments = batch["token_type_ids"][item].numpy().astype(np.int32)
-        tokens.append(
-            _named(
-                ids.tolist(),
-                tokenizer,
-                special[item],
-                words,
-                segments,
-                None if offsets is None else offsets[item].numpy().astype(np.int32),
-            )
+        named = _named(
+            ids.tolist(),
+            tokenizer,
+            special[item],
+            words,
+            segments,
+            None if offsets is None else offsets[item].numpy().astype(np.int32),
         )
+        sources = [texts[item], *([] if pairs is None else [pairs[item]])]
+        tokens.append(replace(named, gaps=gaps_in(sources, named)))
     return Encoded(dict(batch), tokens)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -89,7 +90,7 @@ class Media:
         assert pictures.patches is not None
         special[at], patches[at] = pictures.special, pictures.patches
         words[at] = np.where(pictures.special, -1, words.max(initial=-1) + 1 + np.arange(at.size))
-        return Tokens(tuple(texts), special, words, tokens.segments, tokens.ids, tokens.offsets, patches, tokens.times)
+        return replace(tokens, text=tuple(texts), special=special, words=words, patches=patches)
 
     def _has_image(self) -> bool:
         return any(isinstance(self._inputs.get(name), torch.Tensor) for name in ("pixel_values", "pixel_values_videos"))

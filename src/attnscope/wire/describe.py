@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from attnscope.analysis.head_table import measures_of
+from attnscope.attention.gaps import gaps_of
+from attnscope.attention.turns import turns_of
 from attnscope.wire.protocol import VERSION, CaptureInfo, KindInfo, Measure, Notes, TokensInfo
 
 if TYPE_CHECKING:
@@ -70,6 +72,12 @@ def _tokens(tokens: Tokens) -> TokensInfo:
         info["patches"] = [None if row < 0 else [row, *rest] for row, *rest in tokens.patches.tolist()]
     if tokens.times is not None:
         info["times"] = [None if np.isnan(span).any() else span for span in tokens.times.round(4).tolist()]
+    gaps = gaps_of(tokens)
+    if gaps.any():
+        info["gaps"] = gaps.tolist()
+    turns = turns_of(tokens)
+    if turns:
+        info["turns"] = turns
     return info
 
 

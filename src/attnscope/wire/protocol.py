@@ -19,6 +19,8 @@ class TokensInfo(TypedDict):
     segments: list[int] | None
     patches: NotRequired[list[list[int] | None]]
     times: NotRequired[list[list[float] | None]]
+    gaps: NotRequired[list[int]]
+    turns: NotRequired[list[tuple[int, int, str]]]
 
 
 class Notes(TypedDict):

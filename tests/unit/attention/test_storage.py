@@ -389,12 +389,13 @@ def test_given_weights_come_back(tmp_path):
     assert after["self"].is_causal
 
 
-def test_patches_and_times_come_back(tmp_path):
+def test_patches_times_and_gaps_come_back(tmp_path):
     patches = np.array([[-1] * 4, *([0, i, 1, N - 1] for i in range(N - 1))], np.int32)
     times = np.array([[np.nan, np.nan], *([i / 50, (i + 1) / 50] for i in range(M - 1))], np.float32)
     plain = tokens(N), tokens(M)
     rows = Tokens(plain[0].text, plain[0].special, plain[0].words, patches=patches)
-    columns = Tokens(plain[1].text, plain[1].special, plain[1].words, times=times)
+    gaps = np.arange(M, dtype=np.int32)
+    columns = Tokens(plain[1].text, plain[1].special, plain[1].words, times=times, gaps=gaps)
     layer = StoredWeights(np.full((2, N, M), 1 / M, np.float32), Mask.full(N, M))
     capture_of({0: layer}, rows, columns, "cross").save(tmp_path / "media")
 
@@ -402,6 +403,7 @@ def test_patches_and_times_come_back(tmp_path):
 
     np.testing.assert_array_equal(queries.patches, patches)
     np.testing.assert_array_equal(keys.times, times)
+    np.testing.assert_array_equal(keys.gaps, gaps)
     assert queries.patches.dtype == np.int32
     assert keys.times.dtype == np.float32
     assert queries.times is None

@@ -13,7 +13,15 @@ def kind_of(tokens):
 
 
 def test_text_has_neither_patches_nor_times():
-    assert set(kind_of(["a", "b"])) == {"text", "special", "words", "segments"}
+    assert set(kind_of(["a", " b"])) == {"text", "special", "words", "segments"}
+
+
+def test_white_space_that_no_token_carries_is_told():
+    assert kind_of(["a", "b"])["gaps"] == [0, 1]
+
+
+def test_turns_of_a_chat_are_told():
+    assert kind_of(["<|user|>", "<|assistant|>"])["turns"] == [(0, 1, "user"), (1, 2, "assistant")]
 
 
 def test_patches_and_times_are_told_where_there_are_any():
