@@ -37,8 +37,8 @@ def turns_of(tokens: Tokens) -> list[tuple[int, int, str]]:
             starts.append((i, _INSTRUCTION[mark]))
         elif named := _ROLE.fullmatch(mark):
             starts.append((i, named[1].lower()))
-    ends = [start for start, _ in starts[1:]] + [len(tokens)]
-    return [(start, end, role) for (start, role), end in zip(starts, ends, strict=True)]
+    ends = [start for start, _ in starts] + [len(tokens)]
+    return [(start, end, role) for (start, role), end in zip(starts, ends[1:], strict=True)]
 
 
 def _role(tokens: Tokens, start: int, closing: str) -> str:
