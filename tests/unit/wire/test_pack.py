@@ -99,6 +99,7 @@ def test_description_tells_what_is_there():
     assert kind["queries"] == {
         "text": ["<s>", "a", "##b", "c"],
         "special": [0],
+        "gaps": [0, 1, 0, 1],
         "words": [-1, 0, 0, 1],
         "segments": None,
     }
