@@ -3,31 +3,62 @@
 Every function takes a capture first and ``kind=`` last. Arrays have one row per layer that has attention, in the order
 of ``capture[kind].layers``, and one column per head; where layers differ in their number of heads, missing heads are
 NaN. Rows of attention in which a query sees no key never count.
+
+Many take ``content=True``: special tokens are left out as queries and as keys, and what is left of each row is scaled
+to sum 1, which makes it the attention given that it goes to content.
 """
 
+from attnscope.analysis.classes import class_table, punctuation_share, separator_share, special_share
 from attnscope.analysis.distance import mean_distance
-from attnscope.analysis.entropy import entropy
+from attnscope.analysis.entropy import effective_keys, entropy
 from attnscope.analysis.find_heads import HeadHit, find_heads
 from attnscope.analysis.head_table import head_table
 from attnscope.analysis.local_share import local_share
-from attnscope.analysis.max_weight import max_weight
-from attnscope.analysis.offsets import next_token, previous_token, self_share
-from attnscope.analysis.sinks import sink_share, special_share
+from attnscope.analysis.max_weight import confidence, max_weight
+from attnscope.analysis.offsets import Offsets, next_token, offset_share, previous_token, self_share, strongest_offset
+from attnscope.analysis.patterns import PatternScore, pattern_score
+from attnscope.analysis.received import attention_received
+from attnscope.analysis.repeats import duplicate_token, induction
+from attnscope.analysis.sinks import sink_rate, sink_share
+from attnscope.analysis.sparsity import gini, keys_needed, negligible_share
+from attnscope.analysis.statistics import STATISTICS, Statistic, statistic
+from attnscope.analysis.sums import Sums
 from attnscope.analysis.top_keys import KeyHit, top_keys
 
 __all__ = [
+    "STATISTICS",
     "HeadHit",
     "KeyHit",
+    "Offsets",
+    "PatternScore",
+    "Statistic",
+    "Sums",
+    "attention_received",
+    "class_table",
+    "confidence",
+    "duplicate_token",
+    "effective_keys",
     "entropy",
     "find_heads",
+    "gini",
     "head_table",
+    "induction",
+    "keys_needed",
     "local_share",
     "max_weight",
     "mean_distance",
+    "negligible_share",
     "next_token",
+    "offset_share",
+    "pattern_score",
     "previous_token",
+    "punctuation_share",
     "self_share",
+    "separator_share",
+    "sink_rate",
     "sink_share",
     "special_share",
+    "statistic",
+    "strongest_offset",
     "top_keys",
 ]

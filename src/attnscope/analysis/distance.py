@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from attnscope.analysis.rows import Rows, head_means, require_one_sequence
+from attnscope.analysis.rows import head_mean, require_one_sequence
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from attnscope.analysis.blocks import Rows
     from attnscope.attention.capture import Capture
 
 
-def mean_distance(c: Capture, *, kind: str | None = None) -> np.ndarray:
+def mean_distance(c: Capture, *, signed: bool = False, content: bool = False, kind: str | None = None) -> np.ndarray:
     """Mean distance between query and key in tokens: ``Σ A_ij · |i - j|``, mean over queries (Vig & Belinkov 2019).
+
+    Parameters
+    ----------
+    signed
+        Give ``Σ A_ij · (j - i)`` instead: below 0 looks back, above 0 ahead.
+    content
+        Leave special tokens out on both sides, and scale what is left of each row to sum 1.
 
     Returns
     -------
@@ -21,10 +30,9 @@ def mean_distance(c: Capture, *, kind: str | None = None) -> np.ndarray:
         float32 [layers, heads], in tokens.
     """
     require_one_sequence(c, kind, "The mean distance")
-    return head_means(c, {"distance": distance_of_rows}, kind)["distance"]
+    return head_mean(c, partial(distance_of_rows, signed=signed), kind, content=content)
 
 
-def distance_of_rows(rows: Rows) -> np.ndarray:
+def distance_of_rows(rows: Rows, *, signed: bool = False) -> np.ndarray:
     """Mean distance of each row, in tokens."""
-    distance = np.abs(np.arange(len(rows.keys)) - rows.positions[:, None])
-    return (rows.weights * distance).sum(axis=1)
+    return rows.distance(signed=signed)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from attnscope.analysis.rows import Rows, every_row, head_means
+from attnscope.analysis.rows import every_row, head_mean
+from attnscope.errors import InputError
 
 if TYPE_CHECKING:
+    from attnscope.analysis.blocks import Rows
     from attnscope.attention.capture import Capture
 
 
-def entropy(c: Capture, *, normalize: bool = True, per_query: bool = False, kind: str | None = None) -> np.ndarray:
+def entropy(
+    c: Capture, *, normalize: bool = True, per_query: bool = False, content: bool = False, kind: str | None = None
+) -> np.ndarray:
     """Entropy of the weights, in nats: ``H = -Σ_keys A · ln A`` (Clark et al. 2019, without their smoothing).
 
     Parameters
@@ -22,6 +27,8 @@ def entropy(c: Capture, *, normalize: bool = True, per_query: bool = False, kind
         uniform; queries that see a single key do not count.
     per_query
         Give every query's entropy instead of the mean over queries.
+    content
+        Leave special tokens out on both sides, and scale what is left of each row to sum 1.
 
     Returns
     -------
@@ -29,20 +36,41 @@ def entropy(c: Capture, *, normalize: bool = True, per_query: bool = False, kind
         float32 [layers, heads], or [layers, heads, queries].
     """
     measure = normalized_entropy if normalize else entropy_of_rows
-    if per_query:
-        return every_row(c, measure, kind)
-    return head_means(c, {"entropy": measure}, kind)["entropy"]
+    return (every_row if per_query else head_mean)(c, measure, kind, content=content)
+
+
+def effective_keys(c: Capture, *, order: int = 1, content: bool = False, kind: str | None = None) -> np.ndarray:
+    """Number of keys a head spreads over, as if it spread evenly: 1 is one key, the number of keys seen is uniform.
+
+    Parameters
+    ----------
+    order
+        1 for ``exp(H)`` with the entropy ``H``; 2 for the inverse participation ratio ``1 / Σ_keys A²``, which large
+        weights dominate (Hill's numbers of these orders).
+    content
+        Leave special tokens out on both sides, and scale what is left of each row to sum 1.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 [layers, heads], mean over queries.
+    """
+    if order not in (1, 2):
+        raise InputError(f"order is 1 (of the entropy) or 2 (of the squared weights), got {order!r}.")
+    return head_mean(c, partial(effective_of_rows, order=order), kind, content=content)
 
 
 def entropy_of_rows(rows: Rows) -> np.ndarray:
     """Entropy of each row in nats, of the row scaled to sum 1 where a sink takes part of it."""
-    total = rows.weights.sum(axis=1, keepdims=True)
-    shares = rows.weights / np.where(total > 0, total, 1)
-    logs = np.log(shares, out=np.zeros_like(shares), where=shares > 0)
-    return np.maximum(-(shares * logs).sum(axis=1), 0)
+    return rows.entropy()
 
 
 def normalized_entropy(rows: Rows) -> np.ndarray:
     """Entropy of each row as a share of the most it could be; NaN where a query sees a single key."""
-    most = np.log(rows.allowed.sum(axis=1))
-    return np.divide(entropy_of_rows(rows), most, out=np.full(len(most), np.nan), where=most > 0)
+    most = np.log(np.maximum(rows.seen, 1))
+    return np.divide(rows.entropy(), most, out=np.full(len(most), np.nan), where=most > 0)
+
+
+def effective_of_rows(rows: Rows, order: int = 1) -> np.ndarray:
+    """Effective number of keys of each row."""
+    return np.exp(rows.entropy()) if order == 1 else 1 / rows.squares()

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from attnscope.analysis.rows import Rows, head_means, require_one_sequence
+from attnscope.analysis.patterns import Share
+from attnscope.analysis.rows import head_mean, require_one_sequence
+from attnscope.analysis.targets import Window
 from attnscope.errors import InputError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from attnscope.attention.capture import Capture
 
 
-def local_share(c: Capture, window: int = 3, *, kind: str | None = None) -> np.ndarray:
+def local_share(c: Capture, window: int = 3, *, content: bool = False, kind: str | None = None) -> np.ndarray:
     """Share of weight within a window round the query: ``Σ A_ij`` over ``|i - j| ≤ window``, mean over queries.
 
     Parameters
     ----------
     window
         Tokens to either side; the query itself is inside.
+    content
+        Leave special tokens out on both sides, and scale what is left of each row to sum 1.
 
     Returns
     -------
@@ -30,10 +33,4 @@ def local_share(c: Capture, window: int = 3, *, kind: str | None = None) -> np.n
     if isinstance(window, bool) or not isinstance(window, int) or window < 0:
         raise InputError(f"A window is a number of tokens to either side, 0 or more; got {window!r}.")
     require_one_sequence(c, kind, "The local share")
-    return head_means(c, {"local": partial(local_share_of_rows, window=window)}, kind)["local"]
-
-
-def local_share_of_rows(rows: Rows, window: int = 3) -> np.ndarray:
-    """Share of each row's weight within the window."""
-    distance = np.abs(np.arange(len(rows.keys)) - rows.positions[:, None])
-    return rows.share(distance <= window)
+    return head_mean(c, Share(Window(window)), kind, content=content)

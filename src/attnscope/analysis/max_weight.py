@@ -2,28 +2,78 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from attnscope.analysis.rows import Rows, head_means
+import numpy as np
+
+from attnscope.analysis.rows import head_mean
+from attnscope.errors import InputError
 
 if TYPE_CHECKING:
-    import numpy as np
-
+    from attnscope.analysis.blocks import Rows
     from attnscope.attention.capture import Capture
 
+_SIDES = {"both": (True, True), "query": (True, False), "key": (False, True), "none": (False, False)}
 
-def max_weight(c: Capture, *, kind: str | None = None) -> np.ndarray:
+
+def max_weight(c: Capture, *, content: bool = False, kind: str | None = None) -> np.ndarray:
     """Largest weight of each query, mean over queries.
+
+    Parameters
+    ----------
+    content
+        Leave special tokens out on both sides, and scale what is left of each row to sum 1.
 
     Returns
     -------
     numpy.ndarray
         float32 [layers, heads].
     """
-    return head_means(c, {"max": max_of_rows}, kind)["max"]
+    return head_mean(c, max_of_rows, kind, content=content)
+
+
+def confidence(c: Capture, *, leave_out: str = "both", kind: str | None = None) -> np.ndarray:
+    """Mean of the largest weights with the end-of-sentence token left out (Voita et al. 2019).
+
+    Their text does not say on which side the token is left out. It is the last one, where that is special.
+
+    Parameters
+    ----------
+    leave_out
+        The end-of-sentence token as ``"query"``, as ``"key"``, as ``"both"``, or ``"none"`` to keep it. Weights stay
+        as they are.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 [layers, heads].
+    """
+    if leave_out not in _SIDES:
+        raise InputError(f"leave_out is 'both', 'query', 'key' or 'none', got {leave_out!r}.")
+    return head_mean(c, Confidence(*_SIDES[leave_out]), kind)
 
 
 def max_of_rows(rows: Rows) -> np.ndarray:
     """Largest weight of each row."""
     largest: np.ndarray = rows.weights.max(axis=1)
     return largest
+
+
+@dataclass(frozen=True)
+class Confidence:
+    """Largest weight of each row, without the end-of-sentence token as query, as key, or both."""
+
+    query: bool = True
+    key: bool = True
+
+    def __call__(self, rows: Rows) -> np.ndarray:
+        """Measure each row."""
+        queries, keys = rows.block.queries, rows.block.keys
+        weights = rows.weights
+        if self.key and keys.special[-1:].any():
+            weights = weights[:, :-1]
+        largest = weights.max(axis=1, initial=0)
+        if self.query and queries.special[-1:].any():
+            largest = np.where(rows.positions == len(queries) - 1, np.nan, largest)
+        return largest

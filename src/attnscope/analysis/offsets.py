@@ -2,57 +2,119 @@
 
 from __future__ import annotations
 
-from functools import partial
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from attnscope.analysis.rows import Rows, head_means, require_one_sequence
+from attnscope.analysis.blocks import walk
+from attnscope.analysis.patterns import Share
+from attnscope.analysis.rows import attention_of, head_mean, require_one_sequence
+from attnscope.analysis.targets import Offset
+from attnscope.errors import InputError
 
 if TYPE_CHECKING:
     from attnscope.attention.capture import Capture
 
 
-def previous_token(c: Capture, *, kind: str | None = None) -> np.ndarray:
+def previous_token(c: Capture, *, content: bool = False, kind: str | None = None) -> np.ndarray:
     """Weight on the token before the query, mean over the queries that see it (Clark et al. 2019; Olsson et al. 2022).
 
     Clark et al. divide by all queries, so that a perfect head scores (n - 1) / n there and 1 here.
 
+    Parameters
+    ----------
+    content
+        Leave special tokens out on both sides, and scale what is left of each row to sum 1.
+
     Returns
     -------
     numpy.ndarray
         float32 [layers, heads].
     """
-    return _offset_share(c, -1, kind)
+    return offset_share(c, -1, content=content, kind=kind)
 
 
-def next_token(c: Capture, *, kind: str | None = None) -> np.ndarray:
+def next_token(c: Capture, *, content: bool = False, kind: str | None = None) -> np.ndarray:
     """Weight on the token after the query, mean over the queries that see it; NaN throughout for causal models.
 
+    Takes and gives the same as :func:`previous_token`.
+    """
+    return offset_share(c, 1, content=content, kind=kind)
+
+
+def self_share(c: Capture, *, content: bool = False, kind: str | None = None) -> np.ndarray:
+    """Weight of the query on itself, mean over queries; takes and gives the same as :func:`previous_token`."""
+    return offset_share(c, 0, content=content, kind=kind)
+
+
+def offset_share(c: Capture, offset: int, *, content: bool = False, kind: str | None = None) -> np.ndarray:
+    """Weight on the token ``offset`` further on, mean over the queries that see it.
+
+    Parameters
+    ----------
+    offset
+        Tokens from the query to the key; -1 is the previous token.
+    content
+        Leave special tokens out on both sides, and scale what is left of each row to sum 1.
+
     Returns
     -------
     numpy.ndarray
         float32 [layers, heads].
     """
-    return _offset_share(c, 1, kind)
-
-
-def self_share(c: Capture, *, kind: str | None = None) -> np.ndarray:
-    """Weight of the query on itself, mean over queries.
-
-    Returns
-    -------
-    numpy.ndarray
-        float32 [layers, heads].
-    """
-    return _offset_share(c, 0, kind)
-
-
-def offset_of_rows(rows: Rows, offset: int) -> np.ndarray:
-    """Weight of each row on the key ``offset`` tokens further on; NaN where it does not see that key."""
-    return rows.share(np.arange(len(rows.keys)) == rows.positions[:, None] + offset)
-
-
-def _offset_share(c: Capture, offset: int, kind: str | None) -> np.ndarray:
+    if isinstance(offset, bool) or not isinstance(offset, int | np.integer):
+        raise InputError(f"An offset is a whole number of tokens, below 0 for earlier ones; got {offset!r}.")
     require_one_sequence(c, kind, "A share at an offset")
-    return head_means(c, {"share": partial(offset_of_rows, offset=offset)}, kind)["share"]
+    return head_mean(c, Share(Offset(int(offset))), kind, content=content)
+
+
+@dataclass(frozen=True, eq=False)
+class Offsets:
+    """The distance at which each head's strongest keys lie most often.
+
+    Parameters
+    ----------
+    offset
+        int64 [layers, heads]: tokens from query to key; 0 also where no row counts.
+    rate
+        float32 [layers, heads]: share of rows whose strongest key lies there, of the rows that see a key there.
+    """
+
+    offset: np.ndarray
+    rate: np.ndarray
+
+    @property
+    def positional(self) -> np.ndarray:
+        """Heads that look at one distance in at least 90% of rows (Voita et al. 2019): bool [layers, heads]."""
+        return np.nan_to_num(self.rate) >= 0.9
+
+
+def strongest_offset(c: Capture, reach: int = 8, *, content: bool = False, kind: str | None = None) -> Offsets:
+    """Find the fixed distance that best says where a head's strongest key is.
+
+    Parameters
+    ----------
+    reach
+        Largest distance looked at, to either side.
+    content
+        Leave special tokens out on both sides.
+    """
+    if isinstance(reach, bool) or not isinstance(reach, int) or reach < 0:
+        raise InputError(f"A reach is a number of tokens to either side, 0 or more; got {reach!r}.")
+    require_one_sequence(c, kind, "An offset")
+    attention = attention_of(c, kind)
+    offsets = np.arange(-reach, reach + 1)
+    hits = np.zeros((attention.n_layers, attention.n_heads, offsets.size), np.int64)
+    seen = np.zeros_like(hits)
+    for row, head, rows in walk(attention, content=content):
+        for number, offset in enumerate(offsets):
+            sees = rows.block.marked(Offset(int(offset))).any(axis=1)
+            seen[row, head, number] += sees.sum()
+            hits[row, head, number] += (rows.strongest[sees] - rows.positions[sees] == offset).sum()
+    half = seen.max(axis=-1, keepdims=True) / 2  # what only a few rows can show says little
+    rates = np.where((seen > 0) & (seen >= half), hits / np.maximum(seen, 1), -1)
+    best = rates.argmax(axis=-1)
+    rate = np.take_along_axis(rates, best[..., None], -1)[..., 0]
+    counted = seen.any(axis=-1)
+    return Offsets(np.where(counted, offsets[best], 0), np.where(counted, rate, np.nan).astype(np.float32))

@@ -1,122 +1,103 @@
-"""Walking through every head's rows of weights in blocks, and averaging what is measured on them."""
+"""Averaging what is measured on every head's rows."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from attnscope.attention.compute import row_blocks
+from attnscope.analysis.blocks import Rows, blocks, walk
+from attnscope.analysis.sums import Sums
 from attnscope.errors import InputError
 
 if TYPE_CHECKING:
     from attnscope.attention.capture import Attention, Capture
-    from attnscope.attention.layers import Layer
-    from attnscope.attention.tokens import Tokens
-
-
-@dataclass(frozen=True, eq=False)
-class Rows:
-    """Some rows of one head.
-
-    Parameters
-    ----------
-    positions
-        int [rows]: positions of the queries.
-    weights
-        float32 [rows, keys].
-    allowed
-        bool [rows, keys]: the keys the mask lets each query see.
-    keys
-        Tokens attended to.
-    """
-
-    positions: np.ndarray
-    weights: np.ndarray
-    allowed: np.ndarray
-    keys: Tokens
-
-    def share(self, target: np.ndarray) -> np.ndarray:
-        """Weight on the target keys, per row; NaN for rows that see none of them.
-
-        Parameters
-        ----------
-        target
-            bool [rows, keys] or [keys].
-        """
-        hit = target & self.allowed
-        return np.where(hit.any(axis=1), np.where(hit, self.weights, 0).sum(axis=1), np.nan)
-
-    def uniform(self) -> Rows:
-        """The same rows with their weight spread evenly over the keys they see: the chance level."""
-        seen = self.allowed.sum(axis=1, keepdims=True)
-        return replace(self, weights=(self.allowed / np.maximum(seen, 1)).astype(np.float32))
-
 
 Measure = Callable[[Rows], np.ndarray]
 """A number per row, float [rows]; NaN for rows that do not count."""
 
 
-def walk(attention: Attention, layer: Layer, head: int) -> Iterator[Rows]:
-    """Go through one head's rows, leaving out rows that see no key."""
-    for block in row_blocks(layer.n_queries, layer.n_keys):
-        allowed = layer.mask.allowed(block)
-        seeing = allowed.any(axis=1)
-        yield Rows(
-            np.arange(block.start, block.stop)[seeing],
-            layer.weight_rows(head, block)[seeing],
-            allowed[seeing],
-            attention.keys,
-        )
+def attention_of(capture: Capture, kind: str | None) -> Attention:
+    """Pick one kind of attention, the first by default."""
+    return capture[capture.kinds[0] if kind is None else kind]
+
+
+def head_sums(
+    capture: Capture,
+    measures: Mapping[str, Measure],
+    kind: str | None = None,
+    *,
+    chance: bool = False,
+    content: bool = False,
+) -> dict[str, Sums]:
+    """Sum measures over the rows that count, in one pass over the weights.
+
+    Parameters
+    ----------
+    chance
+        Measure uniform attention under the same mask instead.
+    content
+        Leave special tokens out on both sides, and scale what is left of each row to sum 1.
+    """
+    attention = attention_of(capture, kind)
+    sums = {name: Sums.none(attention.n_layers, attention.n_heads) for name in measures}
+    if chance:
+        for members, block in blocks(attention, content=content):
+            uniform = block.uniform()
+            for name, measure in measures.items():
+                values = measure(uniform)
+                for row, layer in members:
+                    sums[name].put(row, slice(0, layer.n_heads), values)
+        return sums
+    for row, head, rows in walk(attention, content=content):
+        for name, measure in measures.items():
+            sums[name].put(row, head, measure(rows))
+    return sums
 
 
 def head_means(
-    capture: Capture, measures: Mapping[str, Measure], kind: str | None, *, chance: bool = False
+    capture: Capture,
+    measures: Mapping[str, Measure],
+    kind: str | None = None,
+    *,
+    chance: bool = False,
+    content: bool = False,
 ) -> dict[str, np.ndarray]:
-    """Average measures over the rows that count, in one pass over the weights.
+    """Average measures over the rows that count; see :func:`head_sums`.
 
     Returns
     -------
     dict of numpy.ndarray
-        Per measure float32 [layers, heads]; NaN where no row counts, or a layer has no such head. With ``chance``,
-        the value under uniform attention instead.
+        Per measure float32 [layers, heads]; NaN where no row counts, or a layer has no such head.
     """
-    attention = capture[capture.kinds[0] if kind is None else kind]
-    means = {name: np.full((attention.n_layers, attention.n_heads), np.nan, np.float32) for name in measures}
-    for row, layer in enumerate(attention.stored.values()):
-        for head in range(1 if chance else layer.n_heads):
-            total = dict.fromkeys(measures, 0.0)
-            count = dict.fromkeys(measures, 0)
-            for rows in walk(attention, layer, head):
-                seen = rows.uniform() if chance else rows
-                for name, measure in measures.items():
-                    values = measure(seen)
-                    counts = ~np.isnan(values)
-                    total[name] += float(values[counts].sum(dtype=np.float64))
-                    count[name] += int(counts.sum())
-            for name in measures:
-                columns = slice(0, layer.n_heads) if chance else head
-                means[name][row, columns] = total[name] / count[name] if count[name] else np.nan
-    return means
+    return {
+        name: sums.mean for name, sums in head_sums(capture, measures, kind, chance=chance, content=content).items()
+    }
 
 
-def every_row(capture: Capture, measure: Measure, kind: str | None) -> np.ndarray:
+def head_mean(capture: Capture, measure: Measure, kind: str | None, *, content: bool = False) -> np.ndarray:
+    """Average one measure: float32 [layers, heads]; see :func:`head_means`."""
+    return head_means(capture, {"it": measure}, kind, content=content)["it"]
+
+
+def every_row(capture: Capture, measure: Measure, kind: str | None, *, content: bool = False) -> np.ndarray:
     """Measure every row: float32 [layers, heads, queries], NaN for rows that do not count."""
-    attention = capture[capture.kinds[0] if kind is None else kind]
+    attention = attention_of(capture, kind)
     result = np.full((attention.n_layers, attention.n_heads, len(attention.queries)), np.nan, np.float32)
-    for row, layer in enumerate(attention.stored.values()):
-        for head in range(layer.n_heads):
-            for rows in walk(attention, layer, head):
-                result[row, head, rows.positions] = measure(rows)
+    for row, head, rows in walk(attention, content=content):
+        result[row, head, rows.positions] = measure(rows)
     return result
+
+
+def is_one_sequence(attention: Attention) -> bool:
+    """Whether queries and keys are the same tokens, so that their positions can be compared."""
+    return attention.queries is attention.keys or attention.queries.text == attention.keys.text
 
 
 def require_one_sequence(capture: Capture, kind: str | None, question: str) -> None:
     """Refuse a question about positions where queries and keys are different tokens."""
-    queries, keys = capture.tokens_of(kind)
-    if queries is not keys and queries.text != keys.text:
+    if not is_one_sequence(attention_of(capture, kind)):
         raise InputError(
             f"{question} compares positions inside one text, but here queries and keys are different tokens. "
             f"Ask it of self-attention: kind={capture.kinds!r}."

@@ -1,4 +1,4 @@
-"""How much each head parks on the first token and on special tokens."""
+"""How much each head parks on the first token."""
 
 from __future__ import annotations
 
@@ -6,10 +6,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from attnscope.analysis.rows import Rows, head_means
+from attnscope.analysis.patterns import Share
+from attnscope.analysis.rows import attention_of, head_mean
+from attnscope.analysis.targets import Class, is_first
+from attnscope.errors import InputError
 
 if TYPE_CHECKING:
     from attnscope.attention.capture import Capture
+
+SINK = Share(Class(is_first), first=1)
+"""Weight on the first key; the first query does not count, since causal models leave it no choice."""
 
 
 def sink_share(c: Capture, *, kind: str | None = None) -> np.ndarray:
@@ -20,26 +26,31 @@ def sink_share(c: Capture, *, kind: str | None = None) -> np.ndarray:
     numpy.ndarray
         float32 [layers, heads].
     """
-    return head_means(c, {"sink": first_of_rows}, kind)["sink"]
+    return head_mean(c, SINK, kind)
 
 
-def special_share(c: Capture, *, kind: str | None = None) -> np.ndarray:
-    """Weight on special tokens (``[CLS]``, ``</s>`` …), mean over all queries that see one.
+def sink_rate(c: Capture, threshold: float = 0.3, *, kind: str | None = None) -> float:
+    """Share of heads whose first key is a sink (Gu et al. 2024): mean weight on it above a threshold.
+
+    The mean is over all queries, the first among them, as they define it. It depends on the length of the text; they
+    use 64 tokens. Add the numbers of several texts by :func:`sink_share` or average this one.
+
+    Parameters
+    ----------
+    threshold
+        Weight from which on a head counts.
 
     Returns
     -------
-    numpy.ndarray
-        float32 [layers, heads]; NaN throughout where there are no special tokens.
+    float
+        0 to 1.
+
+    Raises
+    ------
+    InputError
+        For attention that is not causal, where the first token is not the only one everybody sees.
     """
-    return head_means(c, {"special": special_of_rows}, kind)["special"]
-
-
-def first_of_rows(rows: Rows) -> np.ndarray:
-    """Weight of each row on the first key; the first query does not count, since causal models leave it no choice."""
-    share = rows.share(np.arange(len(rows.keys)) == 0)
-    return np.where(rows.positions > 0, share, np.nan)
-
-
-def special_of_rows(rows: Rows) -> np.ndarray:
-    """Weight of each row on special tokens."""
-    return rows.share(rows.keys.special)
+    if not attention_of(c, kind).is_causal:
+        raise InputError("The sink rate is defined for causal attention. Use sink_share() or special_share() here.")
+    shares = head_mean(c, Share(Class(is_first)), kind)
+    return float(np.mean(shares[~np.isnan(shares)] > threshold))

@@ -283,7 +283,7 @@ class TestHeadTable:
     def test_without_pandas_it_is_a_list(self, monkeypatch):
         c = maps.given(maps.random_rows(2, 5, 5))
         frame = head_table(c)
-        monkeypatch.setattr(import_module("attnscope.analysis.head_table"), "find_spec", lambda name: None)
+        monkeypatch.setattr(import_module("attnscope.analysis.tables"), "find_spec", lambda name: None)
         rows = head_table(c)
         assert rows == frame.to_dict("records")
 

@@ -1,0 +1,176 @@
+"""Going through every head's rows of weights, block by block."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from attnscope.attention.compute import row_blocks
+from attnscope.attention.layers import LazyWeights
+
+if TYPE_CHECKING:
+    from attnscope.attention.capture import Attention
+    from attnscope.attention.layers import Layer
+    from attnscope.attention.mask import Mask
+    from attnscope.attention.tokens import Tokens
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Some queries and every key, whichever head looks.
+
+    Parameters
+    ----------
+    positions
+        int [rows]: positions of the queries; those that see no key are left out.
+    allowed
+        bool [rows, keys]: the keys that count and that the mask lets each query see.
+    queries, keys
+        Tokens of both sides.
+    content
+        Whether special tokens are left out on both sides.
+    """
+
+    positions: np.ndarray
+    allowed: np.ndarray
+    queries: Tokens
+    keys: Tokens
+    content: bool = False
+    _marked: dict[Hashable, np.ndarray] = field(default_factory=dict)
+
+    @cached_property
+    def seen(self) -> np.ndarray:
+        """Number of keys each query sees: int [rows]."""
+        return self.allowed.sum(axis=1)
+
+    @cached_property
+    def offsets(self) -> np.ndarray:
+        """How much further on each key is than the query: int32 [rows, keys]."""
+        return np.arange(len(self.keys), dtype=np.int32) - self.positions[:, None].astype(np.int32)
+
+    def marked(self, target: Target) -> np.ndarray:
+        """Keys of a pattern among those a query sees: bool [rows, keys]. Found once for all heads."""
+        if target not in self._marked:
+            self._marked[target] = target(self) & self.allowed
+        return self._marked[target]
+
+    def of(self, layer: Layer, head: int) -> Rows:
+        """One head's rows. Without special tokens they are scaled to sum 1; NaN where nothing is left of them."""
+        weights = layer.weight_rows(head, self.positions)
+        if self.content:
+            weights = np.where(self.allowed, weights, 0)
+            total = weights.sum(axis=1, keepdims=True)
+            weights /= np.where(total > 0, total, np.nan)
+        return Rows(self, weights)
+
+    def uniform(self) -> Rows:
+        """Rows that spread their weight evenly over the keys they see: the chance level."""
+        return Rows(self, (self.allowed / np.maximum(self.seen, 1)[:, None]).astype(np.float32))
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Some rows of one head.
+
+    Parameters
+    ----------
+    block
+        The queries, and the keys they see.
+    weights
+        float32 [rows, keys].
+    """
+
+    block: Block
+    weights: np.ndarray
+
+    @property
+    def positions(self) -> np.ndarray:
+        """Positions of the queries: int [rows]."""
+        return self.block.positions
+
+    @property
+    def seen(self) -> np.ndarray:
+        """Number of keys each query sees: int [rows]."""
+        return self.block.seen
+
+    @cached_property
+    def strongest(self) -> np.ndarray:
+        """Position of each row's strongest key, the first of several: int [rows]."""
+        found: np.ndarray = np.where(self.block.allowed, self.weights, -1).argmax(axis=1)
+        return found
+
+    @cached_property
+    def ascending(self) -> np.ndarray:
+        """Each row's weights in ascending order; keys it does not see come first, as -1: float32 [rows, keys]."""
+        return np.sort(np.where(self.block.allowed, self.weights, -1), axis=1)
+
+    def share(self, target: Target) -> np.ndarray:
+        """Weight on the keys of a pattern: [rows]; NaN for rows that see none of them."""
+        marked = self.block.marked(target)
+        return np.where(marked.any(axis=1), np.where(marked, self.weights, 0).sum(axis=1), np.nan)
+
+    def entropy(self) -> np.ndarray:
+        """Entropy in nats, of the row scaled to sum 1 where a sink takes part of it: [rows]."""
+        total = self.weights.sum(axis=1, keepdims=True)
+        shares = self.weights / np.where(total > 0, total, 1)
+        logs = np.log(shares, out=np.zeros_like(shares), where=shares > 0)
+        return np.maximum(-(shares * logs).sum(axis=1), 0)
+
+    def squares(self) -> np.ndarray:
+        """Sum of squared weights, of the row scaled to sum 1: [rows]."""
+        total = self.weights.sum(axis=1)
+        return (self.weights**2).sum(axis=1) / np.where(total > 0, total, np.nan) ** 2
+
+    def distance(self, *, signed: bool = False) -> np.ndarray:
+        """Mean distance to the keys in tokens, or mean offset with its sign: [rows]."""
+        offsets = self.block.offsets if signed else np.abs(self.block.offsets)
+        return (self.weights * offsets).sum(axis=1)
+
+
+Target = Callable[[Block], np.ndarray]
+"""A pattern: which keys each query of a block would look at, bool [rows, keys] or [keys]. Equal patterns are hashable
+and compare equal, so that a block marks them once."""
+
+
+def blocks(attention: Attention, *, content: bool = False) -> Iterator[tuple[list[tuple[int, Layer]], Block]]:
+    """Go through the queries block by block, with the layers (by row of the result) that share what they see.
+
+    Parameters
+    ----------
+    content
+        Leave special tokens out on both sides.
+    """
+    groups: dict[object, list[tuple[int, Layer]]] = {}
+    for row, layer in enumerate(attention.stored.values()):
+        alone = isinstance(layer, LazyWeights)  # computed anew at every look, so looked at once
+        groups.setdefault((row,) if alone else id(layer.mask), []).append((row, layer))
+    for members in groups.values():
+        if isinstance(members[0][1], LazyWeights):
+            members = [(members[0][0], members[0][1].stored())]
+        first = members[0][1]
+        for rows in row_blocks(first.n_queries, first.n_keys):
+            yield members, _block(attention, first.mask, rows, content)
+
+
+def _block(attention: Attention, mask: Mask, rows: slice, content: bool) -> Block:
+    positions, allowed = np.arange(rows.start, rows.stop), mask.allowed(rows)
+    if content:
+        allowed &= ~attention.keys.special
+    counts = allowed.any(axis=1)
+    if content:
+        counts &= ~attention.queries.special[positions]
+    if not counts.all():
+        positions, allowed = positions[counts], allowed[counts]
+    return Block(positions, allowed, attention.queries, attention.keys, content)
+
+
+def walk(attention: Attention, *, content: bool = False) -> Iterator[tuple[int, int, Rows]]:
+    """Go through every head's rows: the row of the layer in results, the head, and some of its rows."""
+    for members, block in blocks(attention, content=content):
+        for row, layer in members:
+            for head in range(layer.n_heads):
+                yield row, head, block.of(layer, head)
