@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from attnscope.attention.tokens import Tokens as Tokens
     from attnscope.errors import AttnscopeError as AttnscopeError
     from attnscope.recording.capture import capture as capture
-    from attnscope.recording.diffusion import record_diffusion as record_diffusion
+    from attnscope.recording.diffusion.recorder import record_diffusion as record_diffusion
     from attnscope.recording.recorder import record as record
     from attnscope.widget.widget import AttentionWidget as AttentionWidget
 
@@ -40,7 +40,7 @@ _HOMES = {
     "from_queries_keys": "attnscope.attention.given",
     "load": "attnscope.attention.storage",
     "record": "attnscope.recording.recorder",
-    "record_diffusion": "attnscope.recording.diffusion",
+    "record_diffusion": "attnscope.recording.diffusion.recorder",
 }
 _ROOMS = ("analysis", "errors")
 

@@ -11,8 +11,8 @@ from diffusers.models.embeddings import apply_rotary_emb
 
 from attnscope import AttentionWidget, load, record_diffusion
 from attnscope.errors import InputError, InputTypeError, ModelError, NoAttentionError, NotFoundError
-from attnscope.recording.canvas import Canvas
-from attnscope.recording.maps import on_grid
+from attnscope.recording.diffusion.canvas import Canvas
+from attnscope.recording.diffusion.maps import on_grid
 from tests.models import pipelines
 
 TOLERANCE = 1e-6

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from attnscope import record
 from attnscope.errors import InputError, ModelError, NoAttentionError, UnverifiedError
-from attnscope.recording import softmaxes
+from attnscope.recording.watch import softmaxes
 from tests.models import handwritten, words, written
 
 EXACT = 1e-6

@@ -10,7 +10,9 @@ from transformers.masking_utils import sdpa_mask
 
 from attnscope import load, record
 from attnscope.errors import AttnscopeWarning, ModelError, TooLargeError, UnverifiedError
-from attnscope.recording import replay, room, softmaxes
+from attnscope.recording import room
+from attnscope.recording.collect import replay
+from attnscope.recording.watch import softmaxes
 from tests.models.known import FAMILIES
 from tests.models.known.measure import build
 

@@ -10,17 +10,17 @@ import torch
 from attnscope.attention.capture import Attention, Capture
 from attnscope.attention.tokens import Tokens
 from attnscope.errors import InputError
+from attnscope.recording.collect.kinds import kind_names
 from attnscope.recording.encode import tokens_of_ids
-from attnscope.recording.kinds import kind_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from attnscope.attention.layers import Layer
     from attnscope.attention.mask import Mask
-    from attnscope.recording.collect import Recorded
-    from attnscope.recording.kinds import Place
-    from attnscope.recording.patches import Media
+    from attnscope.recording.collect.collector import Recorded
+    from attnscope.recording.collect.kinds import Place
+    from attnscope.recording.media.patches import Media
 
 
 class Naming:

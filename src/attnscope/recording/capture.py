@@ -9,9 +9,9 @@ from attnscope.errors import InputError, InputTypeError
 from attnscope.recording import models
 from attnscope.recording.encode import MAIN_INPUTS, encode, given_inputs, text_tokenizer
 from attnscope.recording.forward import run_once
-from attnscope.recording.media import are_media, encode_media, is_media
+from attnscope.recording.generation.targets import decoder_inputs, has_decoder_input, write
+from attnscope.recording.media.inputs import are_media, encode_media, is_media
 from attnscope.recording.recorder import record
-from attnscope.recording.targets import decoder_inputs, has_decoder_input, write
 
 if TYPE_CHECKING:
     from attnscope.attention.capture import Capture

@@ -12,7 +12,7 @@ from attnscope.errors import AttnscopeWarning, InputError, ModelError, NoAttenti
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from attnscope.recording.collect import Collector, Recorded
+    from attnscope.recording.collect.collector import Collector, Recorded
 
 
 @dataclass

@@ -14,17 +14,22 @@ import torch
 from attnscope.attention.tokens import Tokens
 from attnscope.errors import InputError, InputTypeError
 from attnscope.recording import finish, models
-from attnscope.recording.any_module import ModuleCollector, batch_sizes, require_one_module_pass, require_seen_here
 from attnscope.recording.assemble import Naming, make_capture, token_counts
-from attnscope.recording.collect import Collector
+from attnscope.recording.collect.any_module import (
+    ModuleCollector,
+    batch_sizes,
+    require_one_module_pass,
+    require_seen_here,
+)
+from attnscope.recording.collect.collector import Collector
 from attnscope.recording.forward import run_once
-from attnscope.recording.functions import FunctionWatch
-from attnscope.recording.generation import Generated, final_inputs, is_around, watching_generate
-from attnscope.recording.interface import is_watching, paused, watching
+from attnscope.recording.generation.steps import Step, Steps
+from attnscope.recording.generation.watch import Generated, final_inputs, is_around, watching_generate
+from attnscope.recording.media.patches import Media
 from attnscope.recording.module_names import ModuleNaming
-from attnscope.recording.patches import Media
-from attnscope.recording.running import Running
-from attnscope.recording.steps import Step, Steps
+from attnscope.recording.watch.functions import FunctionWatch
+from attnscope.recording.watch.interface import is_watching, paused, watching
+from attnscope.recording.watch.running import Running
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,8 +37,8 @@ if TYPE_CHECKING:
 
     from attnscope.attention.capture import Capture
     from attnscope.attention.given import TokenTexts
-    from attnscope.recording.calls import AttentionCall, SoftmaxCall
-    from attnscope.recording.collect import Recorded
+    from attnscope.recording.collect.collector import Recorded
+    from attnscope.recording.watch.calls import AttentionCall, SoftmaxCall
 
 
 class Recording:

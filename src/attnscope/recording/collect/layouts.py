@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from attnscope.recording.calls import SoftmaxCall
-    from attnscope.recording.running import Frame
+    from attnscope.recording.watch.calls import SoftmaxCall
+    from attnscope.recording.watch.running import Frame
 
 _BANDED = re.compile(r"^(Longformer|LEDEncoder)SelfAttention$")
 _UNREADABLE = (

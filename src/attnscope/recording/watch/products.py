@@ -16,13 +16,13 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from attnscope.recording import softmaxes
-from attnscope.recording.calls import SoftmaxCall
+from attnscope.recording.watch import softmaxes
+from attnscope.recording.watch.calls import SoftmaxCall
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from attnscope.recording.running import Frame, Running
+    from attnscope.recording.watch.running import Frame, Running
 
 _aten = torch.ops.aten
 SOFTMAXES = {

@@ -11,12 +11,12 @@ import torch
 
 from attnscope.attention.layers import LazyWeights
 from attnscope.errors import ModelError, UnverifiedError
-from attnscope.recording import softmaxes
+from attnscope.recording.watch import softmaxes
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from attnscope.recording.calls import SoftmaxCall
+    from attnscope.recording.watch.calls import SoftmaxCall
 
 CACHED_BYTES = 1 << 28
 """Recomputed weights held for the next look, 256 MiB in all captures together; the last one whatever its size."""
@@ -98,8 +98,8 @@ class Replay:
         return kept[item]
 
     def _run(self) -> np.ndarray:
-        from attnscope.recording.functions import SoftmaxWatch
-        from attnscope.recording.interface import unwatched
+        from attnscope.recording.watch.functions import SoftmaxWatch
+        from attnscope.recording.watch.interface import unwatched
 
         with torch.no_grad(), unwatched(), SoftmaxWatch() as watch:
             self._module(*self._args, **self._kwargs)

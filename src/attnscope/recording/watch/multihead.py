@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from attnscope.errors import ModelError
-from attnscope.recording.calls import AttentionCall
+from attnscope.recording.watch.calls import AttentionCall
 
 if TYPE_CHECKING:
     from torch import nn

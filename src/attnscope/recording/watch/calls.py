@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     import torch
 
-    from attnscope.recording.running import Frame
+    from attnscope.recording.watch.running import Frame
 
 
 @dataclass(frozen=True, eq=False)

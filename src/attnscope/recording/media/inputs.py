@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from attnscope.errors import InputError, InputTypeError
-from attnscope.recording import models, sound
+from attnscope.recording import models
+from attnscope.recording.media import sound
 
 
 def is_media(given: Any) -> bool:

@@ -16,15 +16,15 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from attnscope.errors import ModelError
-from attnscope.recording import multihead
-from attnscope.recording.calls import AttentionCall, SoftmaxCall
-from attnscope.recording.interface import inside_interface, note_softmax
-from attnscope.recording.products import SOFTMAXES, Products
+from attnscope.recording.watch import multihead
+from attnscope.recording.watch.calls import AttentionCall, SoftmaxCall
+from attnscope.recording.watch.interface import inside_interface, note_softmax
+from attnscope.recording.watch.products import SOFTMAXES, Products
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from attnscope.recording.running import Frame, Running
+    from attnscope.recording.watch.running import Frame, Running
 
 _SDPA = {F.scaled_dot_product_attention, torch.ops.aten.scaled_dot_product_attention.default}
 _DROPOUTS = {F.dropout, torch.dropout, torch.dropout_, torch.ops.aten.dropout.default}

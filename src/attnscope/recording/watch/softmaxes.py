@@ -12,7 +12,7 @@ from attnscope.attention.mask import Mask
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from attnscope.recording.calls import SoftmaxCall
+    from attnscope.recording.watch.calls import SoftmaxCall
 
 _ATTENTION = re.compile(r"attn|attention|head$")
 _OTHER = re.compile(r"router|gate$|gating|expert|pool|conv|moe")

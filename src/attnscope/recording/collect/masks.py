@@ -10,7 +10,7 @@ from attnscope.attention.mask import Mask
 from attnscope.errors import ModelError
 
 if TYPE_CHECKING:
-    from attnscope.recording.calls import AttentionCall
+    from attnscope.recording.watch.calls import AttentionCall
 
 
 class MaskReader:

@@ -12,7 +12,7 @@ from attnscope.attention.compute import row_blocks
 from attnscope.attention.layers import QueriesKeys, StoredWeights
 from attnscope.attention.mask import Mask
 from attnscope.errors import UnverifiedError
-from attnscope.recording import check
+from attnscope.recording.collect import check
 
 HIDDEN = -9_000
 """What is added to a score to hide its key is this or less; among scores below 4,000 exactly nothing of it is left."""

@@ -10,7 +10,7 @@ import numpy as np
 from attnscope.errors import InputError, InputTypeError, NotFoundError
 
 if TYPE_CHECKING:
-    from attnscope.recording.prompt_calls import PromptCall
+    from attnscope.recording.diffusion.prompt_calls import PromptCall
 
 Chosen = int | Sequence[int] | str | None
 """Steps, layers or heads: None averages over all, ``"all"`` or several keep an axis, one number picks that one."""

@@ -18,8 +18,8 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from attnscope.errors import InputError, ModelError
-from attnscope.recording.canvas import Canvas, canvas_of
-from attnscope.recording.prompt_calls import PromptCall, of_queries, of_weights
+from attnscope.recording.diffusion.canvas import Canvas, canvas_of
+from attnscope.recording.diffusion.prompt_calls import PromptCall, of_queries, of_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from attnscope.recording.calls import AttentionCall
+from attnscope.recording.watch.calls import AttentionCall
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

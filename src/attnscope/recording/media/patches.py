@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from attnscope.attention.tokens import Tokens
-from attnscope.recording import models, sound
+from attnscope.recording import models
+from attnscope.recording.media import sound
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from attnscope.recording import models
-from attnscope.recording.kinds import Place, place_of
+from attnscope.recording.collect.kinds import Place, place_of
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from attnscope.recording.running import Frame
+    from attnscope.recording.watch.running import Frame
 
 
 class Numbers:

@@ -11,14 +11,14 @@ import torch
 from attnscope.attention.layers import QueriesKeys
 from attnscope.attention.mask import Mask
 from attnscope.errors import InputError, ModelError
-from attnscope.recording.collect import Collector, Recorded
+from attnscope.recording.collect.collector import Collector, Recorded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from attnscope.attention.capture import Capture
-    from attnscope.recording.calls import AttentionCall, SoftmaxCall
-    from attnscope.recording.kinds import Place
+    from attnscope.recording.collect.kinds import Place
+    from attnscope.recording.watch.calls import AttentionCall, SoftmaxCall
 
 _APART = ("vision", "audio", "qformer")
 _ELSE = "Record without live=True: then one pass over the finished text is captured."

@@ -13,17 +13,19 @@ from attnscope.attention.arrays import dtype_name
 from attnscope.attention.blocks import Blocks
 from attnscope.attention.layers import QueriesKeys, StoredWeights
 from attnscope.errors import ModelError
-from attnscope.recording import check, layouts, room, softmaxes
-from attnscope.recording.masks import MaskReader
-from attnscope.recording.numbering import Numbers
-from attnscope.recording.replay import Copies, Replay
+from attnscope.recording import room
+from attnscope.recording.collect import check, layouts
+from attnscope.recording.collect.masks import MaskReader
+from attnscope.recording.collect.numbering import Numbers
+from attnscope.recording.collect.replay import Copies, Replay
+from attnscope.recording.watch import softmaxes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from attnscope.attention.layers import Layer
-    from attnscope.recording.calls import AttentionCall, SoftmaxCall
-    from attnscope.recording.kinds import Place
+    from attnscope.recording.collect.kinds import Place
+    from attnscope.recording.watch.calls import AttentionCall, SoftmaxCall
 
 UNDERSTOOD = {
     "scaling", "dropout", "is_causal", "softcap", "s_aux", "sinks", "position_bias", "added_keys", "cross",

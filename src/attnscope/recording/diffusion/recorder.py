@@ -13,18 +13,18 @@ from attnscope.attention.layers import StoredWeights
 from attnscope.attention.mask import Mask
 from attnscope.attention.tokens import Tokens
 from attnscope.errors import InputError, InputTypeError, ModelError, NoAttentionError
-from attnscope.recording.denoising import DenoiserWatch
-from attnscope.recording.maps import Average, chosen, on_grid, resized
-from attnscope.recording.patches import grid_tokens
-from attnscope.recording.prompts import PromptWatch, joined, positions_of
+from attnscope.recording.diffusion.denoising import DenoiserWatch
+from attnscope.recording.diffusion.maps import Average, chosen, on_grid, resized
+from attnscope.recording.diffusion.prompts import PromptWatch, joined, positions_of
+from attnscope.recording.media.patches import grid_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import TracebackType
 
     from attnscope.attention.layers import Layer
-    from attnscope.recording.maps import Chosen
-    from attnscope.recording.prompt_calls import PromptCall
+    from attnscope.recording.diffusion.maps import Chosen
+    from attnscope.recording.diffusion.prompt_calls import PromptCall
 
 
 class DiffusionRecording:

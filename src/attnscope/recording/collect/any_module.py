@@ -11,19 +11,20 @@ import torch
 
 from attnscope.attention.arrays import dtype_name
 from attnscope.errors import InputError, ModelError, NoAttentionError
-from attnscope.recording import check, softmaxes
-from attnscope.recording.collect import Collector, Recorded, stored
-from attnscope.recording.functions import n_inputs
-from attnscope.recording.heads import joined
-from attnscope.recording.replay import Replay
+from attnscope.recording.collect import check
+from attnscope.recording.collect.collector import Collector, Recorded, stored
+from attnscope.recording.collect.heads import joined
+from attnscope.recording.collect.replay import Replay
+from attnscope.recording.watch import softmaxes
+from attnscope.recording.watch.functions import n_inputs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from attnscope.attention.layers import Layer
-    from attnscope.recording.calls import AttentionCall, SoftmaxCall
-    from attnscope.recording.kinds import Place
-    from attnscope.recording.running import Frame
+    from attnscope.recording.collect.kinds import Place
+    from attnscope.recording.watch.calls import AttentionCall, SoftmaxCall
+    from attnscope.recording.watch.running import Frame
 
 
 class ModuleCollector(Collector):

@@ -1,0 +1,1 @@
+"""Image generation: maps of each prompt word over the image, averaged while the denoiser runs."""
