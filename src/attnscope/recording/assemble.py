@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from attnscope.attention.layers import Layer
     from attnscope.attention.mask import Mask
-    from attnscope.recording.collect.collector import Recorded
     from attnscope.recording.collect.kinds import Place
+    from attnscope.recording.collect.recorded import Recorded
     from attnscope.recording.media.patches import Media
 
 
@@ -165,16 +165,3 @@ def _with_added(keys: Tokens, added: tuple[str, ...]) -> Tokens:
     special = np.concatenate([keys.special, np.ones(len(added), bool)])
     words = np.concatenate([keys.words, np.full(len(added), -1, np.int32)])
     return Tokens((*keys.text, *added), special, words)
-
-
-def token_counts(inputs: Mapping[str, Any]) -> dict[str, int]:
-    """Tokens of the text a model was called with, and of its decoder's text."""
-    counts = {}
-    for part, names in (
-        ("", ("input_ids", "inputs_embeds")),
-        ("decoder", ("decoder_input_ids", "decoder_inputs_embeds")),
-    ):
-        given = next((inputs[name] for name in names if isinstance(inputs.get(name), torch.Tensor)), None)
-        if given is not None and given.ndim > 1:
-            counts[part] = int(given.shape[1])
-    return counts

@@ -12,7 +12,8 @@ from attnscope.errors import AttnscopeWarning, InputError, ModelError, NoAttenti
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from attnscope.recording.collect.collector import Collector, Recorded
+    from attnscope.recording.collect.collector import Collector
+    from attnscope.recording.collect.recorded import Recorded
 
 
 @dataclass

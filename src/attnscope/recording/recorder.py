@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
 from attnscope.attention.tokens import Tokens
-from attnscope.errors import InputError, InputTypeError
+from attnscope.errors import InputError
 from attnscope.recording import finish, models
-from attnscope.recording.assemble import Naming, make_capture, token_counts
+from attnscope.recording.assemble import Naming, make_capture
+from attnscope.recording.called_with import batch_size, by_name, layer_numbers, token_counts
 from attnscope.recording.collect.any_module import (
     ModuleCollector,
     batch_sizes,
@@ -32,12 +30,12 @@ from attnscope.recording.watch.interface import is_watching, paused, watching
 from attnscope.recording.watch.running import Running
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from types import TracebackType
 
     from attnscope.attention.capture import Capture
     from attnscope.attention.given import TokenTexts
-    from attnscope.recording.collect.collector import Recorded
+    from attnscope.recording.collect.recorded import Recorded
     from attnscope.recording.watch.calls import AttentionCall, SoftmaxCall
 
 
@@ -57,7 +55,7 @@ class Recording:
             raise InputError("on_step is called at each step of live recording: record(model, live=True, on_step=…).")
         self._model = models.unwrapped(model)
         self._pair = models.is_encoder_decoder(self._model)
-        self._wanted = _layer_numbers(layers)
+        self._wanted = layer_numbers(layers)
         self._paths = models.module_paths(model)
         self._running = Running(self._paths, lambda: is_watching(self._on_call))
         self._known = models.is_transformers(self._model)
@@ -200,8 +198,7 @@ class Recording:
         if not watched and not unseen:
             self._elsewhere += not inside  # a pass of another thread, or of a recording inside this one
             return
-        bound = inspect.signature(module.forward).bind_partial(*args, **kwargs).arguments
-        inputs = {**bound, **bound.get("kwargs", {})}
+        inputs = by_name(module, args, kwargs)
         if self._generating is not None and unseen:
             self._generating.first.update(inputs)
         if not watched:
@@ -209,9 +206,9 @@ class Recording:
         self._inputs = inputs
         self._counts.began(by_itself=self._generating is None)
         if self._steps is not None:
-            self._steps.begin(inputs, _batch_size(inputs))
+            self._steps.begin(inputs, batch_size(inputs))
         elif self._counts.passes == 1:
-            self._collector.batch = _batch_size(inputs)
+            self._collector.batch = batch_size(inputs)
             if isinstance(self._collector, ModuleCollector):
                 self._collector.batches = batch_sizes(inputs)
             self._collector.expect(self._model, token_counts(inputs))
@@ -230,7 +227,7 @@ class Recording:
     def _on_decoder(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Note what the decoder reads where the model makes that itself, of labels or of the text."""
         if is_watching(self._on_call) and self._counts.passes > self._counts.ended:
-            bound = inspect.signature(module.forward).bind_partial(*args, **kwargs).arguments
+            bound = by_name(module, args, kwargs)
             for name, value in (("decoder_input_ids", "input_ids"), ("decoder_attention_mask", "attention_mask")):
                 if self._inputs.get(name) is None:
                     self._inputs[name] = bound.get(value)
@@ -360,24 +357,3 @@ def _decoders(model: Any) -> list[Any]:
     """The decoder of an encoder–decoder, where it can be told."""
     decoder = model.get_decoder() if hasattr(model, "get_decoder") else None
     return [decoder] if isinstance(decoder, torch.nn.Module) and decoder is not model else []
-
-
-def _layer_numbers(layers: Iterable[int] | None) -> set[int] | None:
-    """Check the layers asked for."""
-    if layers is None:
-        return None
-    if isinstance(layers, str) or not isinstance(layers, Iterable):
-        raise InputTypeError(f"layers is a list of layer numbers, got {layers!r}. For one layer, write layers=[0].")
-    numbers = list(layers)
-    wrong = [n for n in numbers if isinstance(n, bool) or not isinstance(n, int | np.integer)]
-    if wrong:
-        raise InputTypeError(f"A layer is a number, got {type(wrong[0]).__name__} {wrong[0]!r} in layers.")
-    if not numbers:
-        raise InputError("layers is empty: name at least one layer, or leave it None for all.")
-    return {int(number) for number in numbers}
-
-
-def _batch_size(inputs: dict[str, Any]) -> int | None:
-    """Number of inputs of a pass: the first axis of its first tensor."""
-    first = next((value for value in inputs.values() if isinstance(value, torch.Tensor) and value.ndim > 1), None)
-    return None if first is None else int(first.size(0))

@@ -12,8 +12,10 @@ import torch
 from attnscope.attention.arrays import dtype_name
 from attnscope.errors import InputError, ModelError, NoAttentionError
 from attnscope.recording.collect import check
-from attnscope.recording.collect.collector import Collector, Recorded, stored
+from attnscope.recording.collect.collector import Collector
 from attnscope.recording.collect.heads import joined
+from attnscope.recording.collect.kept import layer_of, stored
+from attnscope.recording.collect.recorded import Recorded
 from attnscope.recording.collect.replay import Replay
 from attnscope.recording.watch import softmaxes
 from attnscope.recording.watch.functions import n_inputs
@@ -55,7 +57,7 @@ class ModuleCollector(Collector):
         place = place._replace(cross=_crosses(place, n_queries, call.keys.shape[2]) if cross is None else cross)
         if self._wanted is not None and number not in self._wanted:
             return
-        layers = [self._layer(call, group) for group in range(groups)]
+        layers = [layer_of(call, group, self._masks, values=self._values) for group in range(groups)]
         figures = [
             check.deviation(layer, call.values[group], call.output[group], call.project)
             for group, layer in enumerate(layers)

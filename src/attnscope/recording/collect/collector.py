@@ -11,67 +11,22 @@ import torch
 
 from attnscope.attention.arrays import dtype_name
 from attnscope.attention.blocks import Blocks
-from attnscope.attention.layers import QueriesKeys, StoredWeights
 from attnscope.errors import ModelError
 from attnscope.recording import room
 from attnscope.recording.collect import check, layouts
+from attnscope.recording.collect.kept import layer_of, not_understood, stored
 from attnscope.recording.collect.masks import MaskReader
 from attnscope.recording.collect.numbering import Numbers
+from attnscope.recording.collect.recorded import Recorded
 from attnscope.recording.collect.replay import Copies, Replay
 from attnscope.recording.watch import softmaxes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from attnscope.attention.layers import Layer
+    from attnscope.attention.layers import Layer, QueriesKeys
     from attnscope.recording.collect.kinds import Place
     from attnscope.recording.watch.calls import AttentionCall, SoftmaxCall
-
-UNDERSTOOD = {
-    "scaling", "dropout", "is_causal", "softcap", "s_aux", "sinks", "position_bias", "added_keys", "cross",
-    "sliding_window", "position_ids", "cache_position", "use_cache", "output_attentions", "output_hidden_states",
-    "return_dict", "logits_to_keep", "past_key_values", "position_embeddings", "cache",
-}  # fmt: skip
-
-
-@dataclass(frozen=True, eq=False)
-class Recorded:
-    """One layer of a pass.
-
-    Parameters
-    ----------
-    place
-        The part of the model it is in.
-    number
-        Its layer number there.
-    path
-        Path of its module.
-    tier
-        How it was seen.
-    items
-        One layer per input of the batch.
-    check
-        The worst self-check over the inputs; NaN where there was nothing to check.
-    allowed
-        What the self-check may reach.
-    unknown
-        Options it was called with that are not understood.
-    added
-        Names of learned or zero keys after those of the tokens.
-    joins
-        Whether it is one more head of the layer before it.
-    """
-
-    place: Place
-    number: int
-    path: str
-    tier: str
-    items: Sequence[Layer]
-    check: float
-    allowed: float
-    unknown: Sequence[str] = field(default_factory=list)
-    added: tuple[str, ...] = ()
-    joins: bool = False
 
 
 @dataclass(eq=False)
@@ -225,7 +180,7 @@ class Collector:
         layers: list[QueriesKeys] = []
         figures: list[float] = []
         for group in range(groups):
-            layer = self._layer(call, group)
+            layer = layer_of(call, group, self._masks, values=self._values)
             figures.append(check.deviation(layer, call.values[group], call.output[group], call.project))
             layers.append(layer)
         seen = [figure for figure in figures if not math.isnan(figure)]
@@ -252,7 +207,7 @@ class Collector:
                 run.chunks = []
             elif order.size:
                 items = [Blocks([item], [order], len(order)) for item in items]
-        unknown = sorted(name for name, value in call.options.items() if value is not None and name not in UNDERSTOOD)
+        unknown = not_understood(call)
         place = run.place
         if run.calls > 1 and run.length is None:
             place = place._replace(stream=place.stream + run.calls - 1)
@@ -334,39 +289,8 @@ class Collector:
         self._kept += size
         return True
 
-    def _layer(self, call: AttentionCall, item: int) -> QueriesKeys:
-        mask, bias = self._masks.read(call, item)
-        position_bias = call.options.get("position_bias")
-        if position_bias is not None:
-            added = position_bias[item if position_bias.shape[0] > 1 else 0]
-            bias = added if bias is None else added + bias
-        scale = call.options.get("scaling")
-        sinks = call.options.get("s_aux", call.options.get("sinks"))
-        return QueriesKeys(
-            own(call.queries)[item],
-            own(call.keys)[item, :, : mask.n_keys],
-            call.queries.shape[-1] ** -0.5 if scale is None else float(scale),
-            mask,
-            softcap=call.options.get("softcap"),
-            bias=None if bias is None else bias.detach().cpu(),
-            sinks=None if sinks is None else sinks.detach().cpu().reshape(-1),
-            values=own(call.values)[item] if self._values else None,
-        )
-
-
-def stored(weights: torch.Tensor) -> StoredWeights:
-    """Keep one input's weights [heads, queries, keys]; what every head gives exactly nothing is masked."""
-    return StoredWeights(own(weights), softmaxes.visible(weights))
-
 
 def _chunked(entries: Any, batch: int) -> list[list[Any]]:
     """Split what is listed window by window into one list per input."""
     each = len(entries) // batch
     return [[entries[i] for i in range(item * each, (item + 1) * each)] for item in range(batch)]
-
-
-def own(tensor: torch.Tensor) -> torch.Tensor:
-    """Bring a tensor to the CPU; copy it if it is a view that would keep a larger one alive."""
-    tensor = tensor.detach().cpu()
-    shared = tensor.untyped_storage().nbytes() > tensor.numel() * tensor.element_size()
-    return tensor.clone() if shared else tensor

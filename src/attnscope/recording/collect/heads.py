@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from attnscope.attention.layers import Layer
-    from attnscope.recording.collect.collector import Recorded
+    from attnscope.recording.collect.recorded import Recorded
 
 
 def joined(recorded: Sequence[Recorded]) -> list[Recorded]:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
 from attnscope.attention.layers import QueriesKeys
-from attnscope.attention.mask import Mask
 from attnscope.errors import InputError, ModelError
-from attnscope.recording.collect.collector import Collector, Recorded
+from attnscope.recording.collect.collector import Collector
+from attnscope.recording.generation.rows import Growing, Rows, copied, emptied, joined, kept, same_past, spread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from attnscope.attention.capture import Capture
+    from attnscope.attention.mask import Mask
     from attnscope.recording.collect.kinds import Place
+    from attnscope.recording.collect.recorded import Recorded
     from attnscope.recording.watch.calls import AttentionCall, SoftmaxCall
 
 _APART = ("vision", "audio", "qformer")
@@ -44,46 +45,6 @@ class Step:
     capture: Callable[..., Capture]
 
 
-@dataclass(eq=False)
-class _Rows:
-    """What one pass adds to one layer of one input."""
-
-    first: int
-    queries: torch.Tensor
-    mask: Mask
-    offset: int
-    bias: torch.Tensor | None
-    keys: torch.Tensor | None
-    values: torch.Tensor | None
-
-    @property
-    def stop(self) -> int:
-        return self.first + self.queries.shape[1]
-
-    def until(self, stop: int) -> _Rows:
-        """Keep the rows, and columns, before a position."""
-        count = stop - self.first
-        mask = self.mask.take(np.arange(count), np.arange(self.mask.n_keys))
-        return replace(
-            self,
-            queries=self.queries[:, :count],
-            mask=mask,
-            bias=None if self.bias is None else self.bias[:, :count],
-            keys=None if self.keys is None else self.keys[:, :count],
-            values=None if self.values is None else self.values[:, :count],
-        )
-
-
-@dataclass(eq=False)
-class _Growing:
-    """One layer over all passes."""
-
-    seen: Recorded
-    whole: list[QueriesKeys]
-    items: list[list[_Rows]]
-    figures: list[float] = field(default_factory=list)
-
-
 class Steps:
     """Joins the passes of one generation.
 
@@ -100,7 +61,7 @@ class Steps:
     def __init__(self, wanted: set[int] | None, *, values: bool, encoder_decoder: bool) -> None:
         self._wanted, self._values = wanted, values
         self._encoder_decoder = encoder_decoder
-        self._growing: dict[tuple[Place, int], _Growing] = {}
+        self._growing: dict[tuple[Place, int], Growing] = {}
         self._past = 0
         self._until: int | None = None
         self._pass: Collector | None = None
@@ -153,9 +114,9 @@ class Steps:
         """Give the layers as one pass over the first ``total`` tokens would have shown them; all rows for None."""
         masks: dict[bytes, Mask] = {}
         total = total or self._until or self.total
-        grown = [_joined(layer, total, masks) for layer in self._growing.values() if total]
+        grown = [joined(layer, total, masks) for layer in self._growing.values() if total]
         batch = max((len(layer.items) for layer in grown), default=1)
-        return [_spread(layer, batch) for layer in self.whole.recorded] + grown
+        return [spread(layer, batch) for layer in self.whole.recorded] + grown
 
     def inputs(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """What one pass over all tokens so far would have been called with; ``given``: with what else."""
@@ -229,9 +190,9 @@ class Steps:
             )
         key = (recorded.place, recorded.number)
         if key not in self._growing:
-            emptied = _kept if recorded.place.cross else _emptied
-            self._growing[key] = _Growing(
-                replace(recorded, items=[]), [emptied(layer) for layer in layers], [[] for _ in layers]
+            own = kept if recorded.place.cross else emptied
+            self._growing[key] = Growing(
+                replace(recorded, items=[]), [own(layer) for layer in layers], [[] for _ in layers]
             )
         layer = self._growing[key]
         if len(layer.items) != len(layers):
@@ -244,25 +205,25 @@ class Steps:
                     rows.append(last.until(self._past))
             rows.append(self._rows(new, rows, recorded))
 
-    def _rows(self, new: QueriesKeys, rows: list[_Rows], recorded: Recorded) -> _Rows:
+    def _rows(self, new: QueriesKeys, rows: list[Rows], recorded: Recorded) -> Rows:
         if recorded.place.cross:
-            return _Rows(self._past, _copy(new.queries), new.mask, 0, _copy(new.bias), None, None)
+            return Rows(self._past, copied(new.queries), new.mask, 0, copied(new.bias), None, None)
         total = self._past + new.n_queries
         offset = max(0, total - new.n_keys)  # a window's cache gives the last keys only
         columns = slice(self._past - offset, total - offset)
-        if rows and not _same_past(new.keys, rows, offset):
+        if rows and not same_past(new.keys, rows, offset):
             raise ModelError(
                 f"The keys in the cache of {recorded.path} are not those that were put there: beams change places, and "
                 f"a quantised cache rounds them. Rows and columns of different passes do not fit together. {_ELSE}"
             )
-        return _Rows(
+        return Rows(
             self._past,
-            _copy(new.queries),
+            copied(new.queries),
             new.mask,
             offset,
-            _copy(new.bias),
-            _copy(new.keys[:, columns]),
-            None if new.values is None else _copy(new.values[:, columns]),
+            copied(new.bias),
+            copied(new.keys[:, columns]),
+            None if new.values is None else copied(new.values[:, columns]),
         )
 
 
@@ -276,103 +237,3 @@ def past_length(cache: Any) -> int:
         return int(cache[0][0].shape[-2])
     except (TypeError, IndexError, AttributeError, KeyError):
         return 0
-
-
-def _same_past(keys: Any, rows: list[_Rows], offset: int) -> bool:
-    """Whether the last key before this pass, and the first of all, are as they were."""
-    last, first = rows[-1], rows[0]
-    assert last.keys is not None
-    assert first.keys is not None
-    same = last.stop - 1 < offset or torch.equal(keys[:, last.stop - 1 - offset], last.keys[:, -1])
-    return same and (offset > 0 or torch.equal(keys[:, 0], first.keys[:, 0]))
-
-
-def _joined(layer: _Growing, total: int, masks: dict[bytes, Mask]) -> Recorded:
-    items = []
-    for whole, rows in zip(layer.whole, layer.items, strict=True):
-        kept = [row if row.stop <= total else row.until(total) for row in rows if row.first < total]
-        cross = layer.seen.place.cross
-        mask = _joined_mask(kept, whole.n_keys if cross else total)
-        mask = masks.setdefault(mask.start.tobytes() + b"," + mask.stop.tobytes() + _bits(mask), mask)
-        items.append(
-            replace(
-                whole,
-                queries=torch.cat([row.queries for row in kept], dim=1),
-                keys=whole.keys if cross else _cat([row.keys for row in kept]),
-                values=whole.values if cross else _cat([row.values for row in kept]),
-                mask=mask,
-                bias=_joined_bias(kept, mask.n_keys),
-            )
-        )
-    seen = [figure for figure in layer.figures if figure == figure]  # without NaN, a row that sees no key
-    return replace(layer.seen, items=items, check=max(seen, default=float("nan")))
-
-
-def _joined_mask(rows: list[_Rows], n_keys: int) -> Mask:
-    if all(row.mask.bits is None for row in rows):
-        start = np.concatenate([np.minimum(row.mask.start + row.offset, n_keys) for row in rows])
-        stop = np.concatenate([np.minimum(row.mask.stop + row.offset, n_keys) for row in rows])
-        return Mask(start.astype(np.int32), stop.astype(np.int32), n_keys)
-    allowed = np.zeros((rows[-1].stop, n_keys), bool)
-    for row in rows:
-        width = min(row.mask.n_keys, n_keys - row.offset)
-        allowed[row.first : row.stop, row.offset : row.offset + width] = row.mask.allowed(slice(None))[:, :width]
-    return Mask.of(allowed)
-
-
-def _joined_bias(rows: list[_Rows], n_keys: int) -> torch.Tensor | None:
-    known = [row.bias for row in rows if row.bias is not None]
-    if not known:
-        return None
-    bias = known[0].new_zeros(max(len(one) for one in known), rows[-1].stop, n_keys)
-    for row in rows:
-        if row.bias is not None:
-            width = min(row.bias.shape[-1], n_keys - row.offset)
-            bias[:, row.first : row.stop, row.offset : row.offset + width] = row.bias[..., :width]
-    return bias
-
-
-def _cat(parts: list[torch.Tensor | None]) -> torch.Tensor | None:
-    known = [part for part in parts if part is not None]
-    return torch.cat(known, dim=1) if known else None
-
-
-def _bits(mask: Mask) -> bytes:
-    return b"" if mask.bits is None else mask.bits.tobytes()
-
-
-def _copy(tensor: Any) -> Any:
-    return None if tensor is None else tensor.detach().cpu().clone()
-
-
-def _kept(layer: QueriesKeys) -> QueriesKeys:
-    """A layer whose tensors are its own."""
-    return replace(
-        layer,
-        queries=_copy(layer.queries),
-        keys=_copy(layer.keys),
-        values=_copy(layer.values),
-        bias=_copy(layer.bias),
-        sinks=_copy(layer.sinks),
-    )
-
-
-def _emptied(layer: QueriesKeys) -> QueriesKeys:
-    """A layer without rows and columns, for those to come."""
-    return replace(
-        layer,
-        queries=_copy(layer.queries[:, :0]),
-        keys=_copy(layer.keys[:, :0]),
-        values=None,
-        bias=None,
-        sinks=_copy(layer.sinks),
-        mask=Mask.full(0, 0),
-    )
-
-
-def _spread(recorded: Recorded, batch: int) -> Recorded:
-    """Give each of several sequences of one input what that input has."""
-    count = len(recorded.items)
-    if count in (0, batch) or batch % count:
-        return recorded
-    return replace(recorded, items=[recorded.items[i * count // batch] for i in range(batch)])
