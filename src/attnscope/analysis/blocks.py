@@ -40,7 +40,7 @@ class Block:
     queries: Tokens
     keys: Tokens
     content: bool = False
-    _marked: dict[Hashable, np.ndarray] = field(default_factory=dict)
+    _marked: dict[Hashable, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
 
     @cached_property
     def seen(self) -> np.ndarray:
@@ -52,10 +52,22 @@ class Block:
         """How much further on each key is than the query: int32 [rows, keys]."""
         return np.arange(len(self.keys), dtype=np.int32) - self.positions[:, None].astype(np.int32)
 
-    def marked(self, target: Target) -> np.ndarray:
-        """Keys of a pattern among those a query sees: bool [rows, keys]. Found once for all heads."""
+    @cached_property
+    def distances(self) -> np.ndarray:
+        """How far each key is from the query: int32 [rows, keys]."""
+        return np.abs(self.offsets)
+
+    def marked(self, target: Target) -> tuple[np.ndarray, np.ndarray]:
+        """Keys of a pattern among those a query sees, found once for all heads.
+
+        Returns
+        -------
+        numpy.ndarray, numpy.ndarray
+            bool [rows, keys], and bool [rows] for the rows that see any.
+        """
         if target not in self._marked:
-            self._marked[target] = target(self) & self.allowed
+            marked = target(self) & self.allowed
+            self._marked[target] = marked, marked.any(axis=1)
         return self._marked[target]
 
     def of(self, layer: Layer, head: int) -> Rows:
@@ -105,30 +117,34 @@ class Rows:
 
     @cached_property
     def ascending(self) -> np.ndarray:
-        """Each row's weights in ascending order; keys it does not see come first, as -1: float32 [rows, keys]."""
-        return np.sort(np.where(self.block.allowed, self.weights, -1), axis=1)
+        """Each row's weights in ascending order; keys it does not see come first, as 0: float32 [rows, keys]."""
+        return np.sort(self.weights, axis=1)
 
     def share(self, target: Target) -> np.ndarray:
         """Weight on the keys of a pattern: [rows]; NaN for rows that see none of them."""
-        marked = self.block.marked(target)
-        return np.where(marked.any(axis=1), np.where(marked, self.weights, 0).sum(axis=1), np.nan)
+        marked, sees = self.block.marked(target)
+        return np.where(sees, _dot(self.weights, marked), np.nan)
 
+    @cached_property
+    def total(self) -> np.ndarray:
+        """Sum of each row: 1, or less where a sink takes part of it: [rows]."""
+        return self.weights.sum(axis=1)
+
+    @cached_property
     def entropy(self) -> np.ndarray:
         """Entropy in nats, of the row scaled to sum 1 where a sink takes part of it: [rows]."""
-        total = self.weights.sum(axis=1, keepdims=True)
-        shares = self.weights / np.where(total > 0, total, 1)
+        shares = self.weights / np.where(self.total > 0, self.total, 1)[:, None]
         logs = np.log(shares, out=np.zeros_like(shares), where=shares > 0)
-        return np.maximum(-(shares * logs).sum(axis=1), 0)
+        return np.maximum(-_dot(shares, logs), 0)
 
+    @cached_property
     def squares(self) -> np.ndarray:
         """Sum of squared weights, of the row scaled to sum 1: [rows]."""
-        total = self.weights.sum(axis=1)
-        return (self.weights**2).sum(axis=1) / np.where(total > 0, total, np.nan) ** 2
+        return _dot(self.weights, self.weights) / np.where(self.total > 0, self.total, np.nan) ** 2
 
     def distance(self, *, signed: bool = False) -> np.ndarray:
         """Mean distance to the keys in tokens, or mean offset with its sign: [rows]."""
-        offsets = self.block.offsets if signed else np.abs(self.block.offsets)
-        return (self.weights * offsets).sum(axis=1)
+        return _dot(self.weights, self.block.offsets if signed else self.block.distances)
 
 
 Target = Callable[[Block], np.ndarray]
@@ -174,3 +190,9 @@ def walk(attention: Attention, *, content: bool = False) -> Iterator[tuple[int, 
         for row, layer in members:
             for head in range(layer.n_heads):
                 yield row, head, block.of(layer, head)
+
+
+def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Sum of products of each row."""
+    found: np.ndarray = np.einsum("ij,ij->i", a, b)
+    return found

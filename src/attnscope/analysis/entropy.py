@@ -62,15 +62,15 @@ def effective_keys(c: Capture, *, order: int = 1, content: bool = False, kind: s
 
 def entropy_of_rows(rows: Rows) -> np.ndarray:
     """Entropy of each row in nats, of the row scaled to sum 1 where a sink takes part of it."""
-    return rows.entropy()
+    return rows.entropy
 
 
 def normalized_entropy(rows: Rows) -> np.ndarray:
     """Entropy of each row as a share of the most it could be; NaN where a query sees a single key."""
     most = np.log(np.maximum(rows.seen, 1))
-    return np.divide(rows.entropy(), most, out=np.full(len(most), np.nan), where=most > 0)
+    return np.divide(rows.entropy, most, out=np.full(len(most), np.nan), where=most > 0)
 
 
 def effective_of_rows(rows: Rows, order: int = 1) -> np.ndarray:
     """Effective number of keys of each row."""
-    return np.exp(rows.entropy()) if order == 1 else 1 / rows.squares()
+    return np.exp(rows.entropy) if order == 1 else 1 / rows.squares

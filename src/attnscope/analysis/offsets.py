@@ -109,7 +109,7 @@ def strongest_offset(c: Capture, reach: int = 8, *, content: bool = False, kind:
     seen = np.zeros_like(hits)
     for row, head, rows in walk(attention, content=content):
         for number, offset in enumerate(offsets):
-            sees = rows.block.marked(Offset(int(offset))).any(axis=1)
+            _, sees = rows.block.marked(Offset(int(offset)))
             seen[row, head, number] += sees.sum()
             hits[row, head, number] += (rows.strongest[sees] - rows.positions[sees] == offset).sum()
     half = seen.max(axis=-1, keepdims=True) / 2  # what only a few rows can show says little

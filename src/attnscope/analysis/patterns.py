@@ -144,7 +144,7 @@ def pattern_scores(
     scores = {name: PatternScore(*(Sums.none(*shape) for _ in range(4))) for name in targets}
     for row, head, rows in walk(attention, content=content):
         for name, target in targets.items():
-            marked = rows.block.marked(target)
+            marked, _ = rows.block.marked(target)
             mass, score = rows.share(target), scores[name]
             counts = ~np.isnan(mass)
             hit = marked[np.arange(len(mass)), rows.strongest]

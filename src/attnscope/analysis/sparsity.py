@@ -64,19 +64,16 @@ def negligible_share(c: Capture, *, content: bool = False, kind: str | None = No
 
 def gini_of_rows(rows: Rows) -> np.ndarray:
     """Gini coefficient of each row over the keys it sees; NaN where that is a single key."""
-    ascending = np.maximum(rows.ascending, 0)
-    hidden = ascending.shape[1] - rows.seen[:, None]
-    rank = np.arange(1, ascending.shape[1] + 1) - hidden  # below 1 for keys that are not seen, whose weight is 0
-    total = ascending.sum(axis=1)
-    spread = ((2 * rank - rows.seen[:, None] - 1) * ascending).sum(axis=1, dtype=np.float64)
-    return np.divide(
-        np.maximum(spread, 0), total * (rows.seen - 1), out=np.full(len(total), np.nan), where=rows.seen > 1
-    )
+    n_keys = rows.weights.shape[1]
+    ranked = rows.ascending @ np.arange(1, n_keys + 1, dtype=np.float32)  # keys not seen come first and weigh nothing
+    spread = 2 * ranked - (2 * n_keys - rows.seen + 1) * rows.total
+    most = rows.total * (rows.seen - 1)
+    return np.divide(np.maximum(spread, 0), most, out=np.full(len(most), np.nan), where=most > 0)
 
 
 def needed_of_rows(rows: Rows, share: float = 0.9) -> np.ndarray:
     """Number of strongest keys of each row that hold a share of its weight."""
-    held = np.cumsum(np.maximum(rows.ascending, 0)[:, ::-1], axis=1, dtype=np.float64)
+    held = np.cumsum(rows.ascending[:, ::-1], axis=1, dtype=np.float64)
     enough = share * held[:, -1:] * (1 - 1e-6)
     return np.where(np.isnan(held[:, -1]), np.nan, 1.0 + (held < enough).sum(axis=1))
 
