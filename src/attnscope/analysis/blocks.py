@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from attnscope.attention.layers import Layer
     from attnscope.attention.mask import Mask
     from attnscope.attention.tokens import Tokens
+
+ARRAYS = 4
+"""Arrays as large as its weights that measuring a block takes beside them; its rows are fewer by as much."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,23 +155,29 @@ Target = Callable[[Block], np.ndarray]
 and compare equal, so that a block marks them once."""
 
 
-def blocks(attention: Attention, *, content: bool = False) -> Iterator[tuple[list[tuple[int, Layer]], Block]]:
+def blocks(
+    attention: Attention, *, content: bool = False, but: Collection[int] = ()
+) -> Iterator[tuple[list[tuple[int, Layer]], Block]]:
     """Go through the queries block by block, with the layers (by row of the result) that share what they see.
 
     Parameters
     ----------
     content
         Leave special tokens out on both sides.
+    but
+        Rows of layers to leave out.
     """
     groups: dict[object, list[tuple[int, Layer]]] = {}
     for row, layer in enumerate(attention.stored.values()):
+        if row in but:
+            continue
         alone = isinstance(layer, LazyWeights)  # computed anew at every look, so looked at once
         groups.setdefault((row,) if alone else id(layer.mask), []).append((row, layer))
     for members in groups.values():
         if isinstance(members[0][1], LazyWeights):
             members = [(members[0][0], members[0][1].stored())]
         first = members[0][1]
-        for rows in row_blocks(first.n_queries, first.n_keys):
+        for rows in row_blocks(first.n_queries, ARRAYS * first.n_keys):
             yield members, _block(attention, first.mask, rows, content)
 
 
@@ -184,9 +193,9 @@ def _block(attention: Attention, mask: Mask, rows: slice, content: bool) -> Bloc
     return Block(positions, allowed, attention.queries, attention.keys, content)
 
 
-def walk(attention: Attention, *, content: bool = False) -> Iterator[tuple[int, int, Rows]]:
+def walk(attention: Attention, *, content: bool = False, but: Collection[int] = ()) -> Iterator[tuple[int, int, Rows]]:
     """Go through every head's rows: the row of the layer in results, the head, and some of its rows."""
-    for members, block in blocks(attention, content=content):
+    for members, block in blocks(attention, content=content, but=but):
         for row, layer in members:
             for head in range(layer.n_heads):
                 yield row, head, block.of(layer, head)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attnscope.analysis.blocks import walk
-from attnscope.analysis.patterns import Share
+from attnscope.analysis.measures import Share
 from attnscope.analysis.rows import attention_of, head_mean
 from attnscope.analysis.tables import table
 from attnscope.analysis.targets import Class, is_first, is_punctuation, is_separator, is_special

@@ -5,12 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from attnscope.analysis.measures import distance_of_rows
 from attnscope.analysis.rows import head_mean, require_one_sequence
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from attnscope.analysis.blocks import Rows
     from attnscope.attention.capture import Capture
 
 
@@ -31,8 +31,3 @@ def mean_distance(c: Capture, *, signed: bool = False, content: bool = False, ki
     """
     require_one_sequence(c, kind, "The mean distance")
     return head_mean(c, partial(distance_of_rows, signed=signed), kind, content=content)
-
-
-def distance_of_rows(rows: Rows, *, signed: bool = False) -> np.ndarray:
-    """Mean distance of each row, in tokens."""
-    return rows.distance(signed=signed)

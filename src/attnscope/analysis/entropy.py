@@ -5,13 +5,13 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from attnscope.analysis.measures import effective_of_rows, entropy_of_rows, normalized_entropy
 from attnscope.analysis.rows import every_row, head_mean
 from attnscope.errors import InputError
 
 if TYPE_CHECKING:
-    from attnscope.analysis.blocks import Rows
+    import numpy as np
+
     from attnscope.attention.capture import Capture
 
 
@@ -58,19 +58,3 @@ def effective_keys(c: Capture, *, order: int = 1, content: bool = False, kind: s
     if order not in (1, 2):
         raise InputError(f"order is 1 (of the entropy) or 2 (of the squared weights), got {order!r}.")
     return head_mean(c, partial(effective_of_rows, order=order), kind, content=content)
-
-
-def entropy_of_rows(rows: Rows) -> np.ndarray:
-    """Entropy of each row in nats, of the row scaled to sum 1 where a sink takes part of it."""
-    return rows.entropy
-
-
-def normalized_entropy(rows: Rows) -> np.ndarray:
-    """Entropy of each row as a share of the most it could be; NaN where a query sees a single key."""
-    most = np.log(np.maximum(rows.seen, 1))
-    return np.divide(rows.entropy, most, out=np.full(len(most), np.nan), where=most > 0)
-
-
-def effective_of_rows(rows: Rows, order: int = 1) -> np.ndarray:
-    """Effective number of keys of each row."""
-    return np.exp(rows.entropy) if order == 1 else 1 / rows.squares

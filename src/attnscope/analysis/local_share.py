@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attnscope.analysis.patterns import Share
+from attnscope.analysis.measures import Share
 from attnscope.analysis.rows import head_mean, require_one_sequence
 from attnscope.analysis.targets import Window
 from attnscope.errors import InputError

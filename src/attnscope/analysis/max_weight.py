@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from attnscope.analysis.measures import Confidence, max_of_rows
 from attnscope.analysis.rows import head_mean
 from attnscope.errors import InputError
 
 if TYPE_CHECKING:
-    from attnscope.analysis.blocks import Rows
+    import numpy as np
+
     from attnscope.attention.capture import Capture
 
 _SIDES = {"both": (True, True), "query": (True, False), "key": (False, True), "none": (False, False)}
@@ -52,28 +51,3 @@ def confidence(c: Capture, *, leave_out: str = "both", kind: str | None = None) 
     if leave_out not in _SIDES:
         raise InputError(f"leave_out is 'both', 'query', 'key' or 'none', got {leave_out!r}.")
     return head_mean(c, Confidence(*_SIDES[leave_out]), kind)
-
-
-def max_of_rows(rows: Rows) -> np.ndarray:
-    """Largest weight of each row."""
-    largest: np.ndarray = rows.weights.max(axis=1)
-    return largest
-
-
-@dataclass(frozen=True)
-class Confidence:
-    """Largest weight of each row, without the end-of-sentence token as query, as key, or both."""
-
-    query: bool = True
-    key: bool = True
-
-    def __call__(self, rows: Rows) -> np.ndarray:
-        """Measure each row."""
-        queries, keys = rows.block.queries, rows.block.keys
-        weights = rows.weights
-        if self.key and keys.special[-1:].any():
-            weights = weights[:, :-1]
-        largest = weights.max(axis=1, initial=0)
-        if self.query and queries.special[-1:].any():
-            largest = np.where(rows.positions == len(queries) - 1, np.nan, largest)
-        return largest

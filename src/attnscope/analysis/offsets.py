@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from attnscope.analysis.blocks import walk
-from attnscope.analysis.patterns import Share
+from attnscope.analysis.measures import Share
 from attnscope.analysis.rows import attention_of, head_mean, require_one_sequence
 from attnscope.analysis.targets import Offset
 from attnscope.errors import InputError

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from attnscope.analysis.blocks import Rows, Target, walk
+from attnscope.analysis.blocks import Target, walk
 from attnscope.analysis.rows import attention_of
 from attnscope.analysis.sums import Sums
 from attnscope.analysis.targets import target_of
@@ -17,26 +17,6 @@ if TYPE_CHECKING:
 
     from attnscope.attention.capture import Capture
     from attnscope.attention.tokens import Tokens
-
-
-@dataclass(frozen=True)
-class Share:
-    """The measure of a pattern: each row's weight on the keys it marks, NaN where the row sees none of them.
-
-    Parameters
-    ----------
-    target
-        The pattern.
-    first
-        The first query that counts.
-    """
-
-    target: Target
-    first: int = 0
-
-    def __call__(self, rows: Rows) -> np.ndarray:
-        """Measure each row."""
-        return np.where(rows.positions >= self.first, rows.share(self.target), np.nan)
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from attnscope.analysis.blocks import walk
-from attnscope.analysis.rows import attention_of
+from attnscope.analysis.fused import FusedRows
+from attnscope.analysis.rows import attention_of, look
 
 if TYPE_CHECKING:
     from attnscope.attention.capture import Capture
@@ -31,7 +31,11 @@ def attention_received(c: Capture, *, content: bool = False, kind: str | None = 
     attention = attention_of(c, kind)
     total = np.zeros((attention.n_layers, attention.n_heads, len(attention.keys)))
     count = np.zeros_like(total, dtype=np.int64)
-    for row, head, rows in walk(attention, content=content):
+    for row, head, rows in look(attention, [], content=content):
+        if isinstance(rows, FusedRows):
+            total[row, head, rows.key_positions] += rows.received()
+            count[row, head, rows.key_positions] += rows.seen_by
+            continue
         counts = ~np.isnan(rows.weights).any(axis=1)
         total[row, head] += np.where(counts[:, None], rows.weights, 0).sum(axis=0, dtype=np.float64)
         count[row, head] += rows.block.allowed[counts].sum(axis=0)

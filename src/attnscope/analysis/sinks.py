@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from attnscope.analysis.patterns import Share
+from attnscope.analysis.measures import Share
 from attnscope.analysis.rows import attention_of, head_mean
 from attnscope.analysis.targets import Class, is_first
 from attnscope.errors import InputError

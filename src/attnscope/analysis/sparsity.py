@@ -5,13 +5,13 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from attnscope.analysis.measures import gini_of_rows, needed_of_rows, negligible_of_rows
 from attnscope.analysis.rows import head_mean
 from attnscope.errors import InputError
 
 if TYPE_CHECKING:
-    from attnscope.analysis.blocks import Rows
+    import numpy as np
+
     from attnscope.attention.capture import Capture
 
 
@@ -60,25 +60,3 @@ def negligible_share(c: Capture, *, content: bool = False, kind: str | None = No
     Takes and gives the same as :func:`gini`.
     """
     return head_mean(c, negligible_of_rows, kind, content=content)
-
-
-def gini_of_rows(rows: Rows) -> np.ndarray:
-    """Gini coefficient of each row over the keys it sees; NaN where that is a single key."""
-    n_keys = rows.weights.shape[1]
-    ranked = rows.ascending @ np.arange(1, n_keys + 1, dtype=np.float32)  # keys not seen come first and weigh nothing
-    spread = 2 * ranked - (2 * n_keys - rows.seen + 1) * rows.total
-    most = rows.total * (rows.seen - 1)
-    return np.divide(np.maximum(spread, 0), most, out=np.full(len(most), np.nan), where=most > 0)
-
-
-def needed_of_rows(rows: Rows, share: float = 0.9) -> np.ndarray:
-    """Number of strongest keys of each row that hold a share of its weight."""
-    held = np.cumsum(rows.ascending[:, ::-1], axis=1, dtype=np.float64)
-    enough = share * held[:, -1:] * (1 - 1e-6)
-    return np.where(np.isnan(held[:, -1]), np.nan, 1.0 + (held < enough).sum(axis=1))
-
-
-def negligible_of_rows(rows: Rows) -> np.ndarray:
-    """Share of each row's weights that are below a hundredth of an even share."""
-    small = rows.block.allowed & (rows.weights < 0.01 / np.maximum(rows.seen, 1)[:, None])
-    return small.sum(axis=1) / np.maximum(rows.seen, 1)

@@ -6,13 +6,17 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from attnscope.analysis.distance import distance_of_rows
-from attnscope.analysis.entropy import effective_of_rows, normalized_entropy
-from attnscope.analysis.max_weight import max_of_rows
-from attnscope.analysis.patterns import Share
+from attnscope.analysis.measures import (
+    Measure,
+    Share,
+    distance_of_rows,
+    effective_of_rows,
+    gini_of_rows,
+    max_of_rows,
+    normalized_entropy,
+)
 from attnscope.analysis.rows import attention_of, head_mean, is_one_sequence
 from attnscope.analysis.sinks import SINK
-from attnscope.analysis.sparsity import gini_of_rows
 from attnscope.analysis.targets import (
     Class,
     Duplicate,
@@ -31,7 +35,6 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from attnscope.analysis.rows import Measure
     from attnscope.attention.capture import Attention, Capture
 
 
