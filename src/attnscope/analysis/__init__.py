@@ -19,6 +19,8 @@ from attnscope.analysis.offsets import Offsets, next_token, offset_share, previo
 from attnscope.analysis.patterns import PatternScore, pattern_score
 from attnscope.analysis.received import attention_received
 from attnscope.analysis.repeats import duplicate_token, induction
+from attnscope.analysis.roles import head_roles
+from attnscope.analysis.shapes import pattern_shapes
 from attnscope.analysis.sinks import sink_rate, sink_share
 from attnscope.analysis.sparsity import gini, keys_needed, negligible_share
 from attnscope.analysis.statistics import STATISTICS, Statistic, statistic
@@ -41,6 +43,7 @@ __all__ = [
     "entropy",
     "find_heads",
     "gini",
+    "head_roles",
     "head_table",
     "induction",
     "keys_needed",
@@ -51,6 +54,7 @@ __all__ = [
     "next_token",
     "offset_share",
     "pattern_score",
+    "pattern_shapes",
     "previous_token",
     "punctuation_share",
     "self_share",

@@ -30,7 +30,7 @@ from attnscope.analysis.measures import (
     entropy_of_rows,
     normalized_entropy,
 )
-from attnscope.analysis.targets import Class, Offset, Window
+from attnscope.analysis.targets import Class, Offset, Sink, Window, is_first
 from attnscope.attention.arrays import is_torch, to_float32
 from attnscope.attention.layers import Layer, QueriesKeys
 
@@ -62,7 +62,7 @@ def can_fuse(layer: Layer) -> TypeGuard[QueriesKeys]:
 def needs_no_weights(measure: Callable[..., Any]) -> bool:
     """Whether a measure needs sums over a row only."""
     if isinstance(measure, Share):
-        return isinstance(measure.target, Offset | Window | Class)
+        return isinstance(measure.target, Offset | Window | Class | Sink)
     return (measure.func if isinstance(measure, partial) else measure) in _WITHOUT_WEIGHTS
 
 
@@ -151,6 +151,8 @@ class FusedRows:
 
     def share(self, target: Target) -> np.ndarray:
         """Weight on the keys of a pattern: [rows]; NaN for rows that see none of them."""
+        if isinstance(target, Sink):
+            return np.where(self.positions > 0, self.share(Class(is_first)), np.nan)
         if isinstance(target, Class):
             marked = target.keys(self.keys)[self.key_positions]
             sees = np.concatenate([[0], np.cumsum(marked)])[self.seen] > 0

@@ -38,22 +38,13 @@ def distance_of_rows(rows: Rows, *, signed: bool = False) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Share:
-    """Each row's weight on the keys of a pattern; NaN where the row sees none of them.
-
-    Parameters
-    ----------
-    target
-        The pattern.
-    first
-        The first query that counts.
-    """
+    """Each row's weight on the keys of a pattern; NaN where the row sees none of them."""
 
     target: Target
-    first: int = 0
 
     def __call__(self, rows: Rows) -> np.ndarray:
         """Measure each row."""
-        return np.where(rows.positions >= self.first, rows.share(self.target), np.nan)
+        return rows.share(self.target)
 
 
 def max_of_rows(rows: Rows) -> np.ndarray:

@@ -8,14 +8,11 @@ import numpy as np
 
 from attnscope.analysis.measures import Share
 from attnscope.analysis.rows import attention_of, head_mean
-from attnscope.analysis.targets import Class, is_first
+from attnscope.analysis.targets import Class, Sink, is_first
 from attnscope.errors import InputError
 
 if TYPE_CHECKING:
     from attnscope.attention.capture import Capture
-
-SINK = Share(Class(is_first), first=1)
-"""Weight on the first key; the first query does not count, since causal models leave it no choice."""
 
 
 def sink_share(c: Capture, *, kind: str | None = None) -> np.ndarray:
@@ -26,7 +23,7 @@ def sink_share(c: Capture, *, kind: str | None = None) -> np.ndarray:
     numpy.ndarray
         float32 [layers, heads].
     """
-    return head_mean(c, SINK, kind)
+    return head_mean(c, Share(Sink()), kind)
 
 
 def sink_rate(c: Capture, threshold: float = 0.3, *, kind: str | None = None) -> float:

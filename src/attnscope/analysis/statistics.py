@@ -16,12 +16,12 @@ from attnscope.analysis.measures import (
     normalized_entropy,
 )
 from attnscope.analysis.rows import attention_of, head_mean, is_one_sequence
-from attnscope.analysis.sinks import SINK
 from attnscope.analysis.targets import (
     Class,
     Duplicate,
     Induction,
     Offset,
+    Sink,
     Window,
     has_duplicates,
     is_punctuation,
@@ -74,7 +74,7 @@ STATISTICS: dict[str, Statistic] = {
     "max_weight": Statistic(max_of_rows, "largest weight of a query"),
     "effective_keys": Statistic(effective_of_rows, "number of keys an even spread of this entropy would have"),
     "gini": Statistic(gini_of_rows, "inequality of weights, 0 even to 1 all on one key"),
-    "sink_share": Statistic(SINK, "weight on the first token"),
+    "sink_share": Statistic(Share(Sink()), "weight on the first token"),
     "special_share": Statistic(
         Share(Class(is_special)), "weight on special tokens", lambda attention: bool(attention.keys.special.any())
     ),

@@ -55,6 +55,27 @@ class Class:
 
 
 @dataclass(frozen=True)
+class Sink:
+    """The first key; of the queries after the first, since causal models leave that one no choice."""
+
+    def __call__(self, block: Block) -> np.ndarray:
+        """Mark the keys."""
+        return is_first(block.keys) & (block.positions > 0)[:, None]
+
+
+@dataclass(frozen=True)
+class SameSegment:
+    """Keys of the same text of a pair as the query, special tokens among them."""
+
+    def __call__(self, block: Block) -> np.ndarray:
+        """Mark the keys."""
+        queries, keys = block.queries.segments, block.keys.segments
+        assert queries is not None
+        assert keys is not None
+        return queries[block.positions, None] == keys
+
+
+@dataclass(frozen=True)
 class Duplicate:
     """Earlier occurrences of the query's own token (TransformerLens, head detector)."""
 

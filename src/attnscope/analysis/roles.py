@@ -1,0 +1,108 @@
+"""What each head is there for, as far as its pattern of attention says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from attnscope.analysis.entropy import entropy
+from attnscope.analysis.patterns import pattern_scores
+from attnscope.analysis.rows import attention_of, is_one_sequence
+from attnscope.analysis.tables import table
+from attnscope.analysis.targets import (
+    Class,
+    Duplicate,
+    Induction,
+    Offset,
+    Sink,
+    Window,
+    is_punctuation,
+    is_separator,
+)
+from attnscope.errors import InputError
+
+if TYPE_CHECKING:
+    from attnscope.analysis.blocks import Target
+    from attnscope.attention.capture import Capture
+
+FIRES, BROAD, FEWEST = 0.5, 0.9, 3
+"""Margin from which a role fires, normalised entropy from which a head is broad, and the fewest rows that tell."""
+
+AT_ONE_PLACE: dict[str, Target] = {"previous_token": Offset(-1), "self": Offset(0), "next_token": Offset(1)}
+INSIDE_ONE_TEXT: dict[str, Target] = AT_ONE_PLACE | {
+    "duplicate_token": Duplicate(),
+    "induction": Induction(),
+    "local": Window(3),
+}
+ANYWHERE: dict[str, Target] = {
+    "sink": Sink(),
+    "separator": Class(is_separator),
+    "punctuation": Class(is_punctuation),
+}
+COLUMNS = ["layer", "head", "role", "score", "hit", "chance", "margin", "rows", "fires"]
+
+
+def head_roles(c: Capture, *, threshold: float = FIRES, content: bool = False, kind: str | None = None) -> Any:
+    """Score every head on every role its pattern of attention can show.
+
+    The roles: ``previous_token``, ``self``, ``next_token``; ``duplicate_token`` (earlier occurrences of the token) and
+    ``induction`` (what followed them); ``sink`` (the first token), ``separator`` (other special tokens),
+    ``punctuation``; ``local`` (at most 3 tokens away, and at none of the first three places in particular); ``broad``
+    (spread nearly evenly). Ask of a text that can show them: induction needs tokens that occur again. A pattern says
+    what a head looks at, not what the model does with it.
+
+    Parameters
+    ----------
+    threshold
+        Margin from which a role fires, 0 to 1; ours. 0.5 is half-way from chance to all weight on the pattern.
+    content
+        Leave special tokens out on both sides, and scale what is left of each row to sum 1.
+
+    Returns
+    -------
+    pandas.DataFrame or list of dict
+        Per head and role: ``layer``, ``head``, ``role``; ``score``, the mean weight on the role's keys over the rows
+        that see any; ``hit``, the share of those rows whose strongest key is one; ``chance``, the score of uniform
+        attention; ``margin``, (score - chance) / (1 - chance); the number of ``rows``; and whether the role ``fires``,
+        which takes 3 rows. For ``broad`` the score is the normalised entropy, which fires from 0.9 on (Clark et al.
+        2019 use 3.8 nats, which means much only near 128 tokens); it has no margin, since it is what chance looks
+        like. Roles no row can show are left out.
+    """
+    if not 0 < threshold <= 1:
+        raise InputError(f"A threshold for the margin is above 0 and at most 1, got {threshold!r}.")
+    attention = attention_of(c, kind)
+    targets = (INSIDE_ONE_TEXT if is_one_sequence(attention) else {}) | ANYWHERE
+    scores = {
+        name: score
+        for name, score in pattern_scores(c, targets, kind, content=content).items()
+        if score.rows.any() and bool((score.chance < 1).any())
+    }
+    spread = entropy(c, content=content, kind=kind)
+    rows: list[dict[str, Any]] = []
+    for row, (number, layer) in enumerate(attention.stored.items()):
+        for head in range(layer.n_heads):
+            place = (row, head)
+            found: dict[str, dict[str, Any]] = {}
+            for name, score in scores.items():
+                found[name] = {
+                    "score": float(score.mass[place]),
+                    "hit": float(score.hit[place]),
+                    "chance": float(score.chance[place]),
+                    "margin": float(score.margin[place]),
+                    "rows": int(score.rows[place]),
+                    "fires": bool(score.rows[place] >= FEWEST and score.margin[place] >= threshold),
+                }
+            if "local" in found and any(found[name]["fires"] for name in AT_ONE_PLACE if name in found):
+                found["local"]["fires"] = False
+            if not np.isnan(spread[place]):
+                found["broad"] = {
+                    "score": float(spread[place]),
+                    "hit": np.nan,
+                    "chance": 1.0,
+                    "margin": np.nan,
+                    "rows": len(attention.queries),
+                    "fires": bool(spread[place] >= BROAD),
+                }
+            rows += [{"layer": number, "head": head, "role": name} | entry for name, entry in found.items()]
+    return table(rows, COLUMNS)
