@@ -10,6 +10,7 @@ to sum 1, which makes it the attention given that it goes to content.
 
 from attnscope.analysis.classes import class_table, punctuation_share, separator_share, special_share
 from attnscope.analysis.distance import mean_distance
+from attnscope.analysis.entities import entity_heads
 from attnscope.analysis.entropy import effective_keys, entropy
 from attnscope.analysis.find_heads import HeadHit, find_heads
 from attnscope.analysis.head_table import head_table
@@ -18,6 +19,7 @@ from attnscope.analysis.max_weight import confidence, max_weight
 from attnscope.analysis.offsets import Offsets, next_token, offset_share, previous_token, self_share, strongest_offset
 from attnscope.analysis.patterns import PatternScore, pattern_score
 from attnscope.analysis.received import attention_received
+from attnscope.analysis.relations import relation_heads
 from attnscope.analysis.repeats import duplicate_token, induction
 from attnscope.analysis.roles import head_roles
 from attnscope.analysis.shapes import pattern_shapes
@@ -40,6 +42,7 @@ __all__ = [
     "confidence",
     "duplicate_token",
     "effective_keys",
+    "entity_heads",
     "entropy",
     "find_heads",
     "gini",
@@ -57,6 +60,7 @@ __all__ = [
     "pattern_shapes",
     "previous_token",
     "punctuation_share",
+    "relation_heads",
     "self_share",
     "separator_share",
     "sink_rate",
