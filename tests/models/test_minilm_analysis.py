@@ -100,3 +100,32 @@ class TestStatistics:
         table = analysis.head_table(c)
         assert table.local_share_chance[0] == pytest.approx(0.439, abs=1e-3)
         assert table[table.layer == 3].local_share.mean() == pytest.approx(0.44, abs=5e-3)
+
+
+class TestLikeness:
+    def test_nearest_and_farthest_heads(self, cat):
+        names, table = analysis.heads_of(cat), analysis.head_distance(cat)
+        nearest = table + np.diag(np.full(72, np.inf))
+        a, b = (names.index(head) for head in ((2, 7), (4, 5)))
+        assert nearest.min() == nearest[a, b] == pytest.approx(0.020, abs=2e-3)
+        a, b = (names.index(head) for head in ((0, 2), (1, 8)))
+        assert table.max() == table[a, b] == pytest.approx(0.901, abs=2e-3)
+
+    def test_heads_of_a_layer_are_more_alike(self, cat):
+        layers = np.array([layer for layer, _ in analysis.heads_of(cat)])
+        table = analysis.head_distance(cat)
+        same = layers[:, None] == layers
+        assert table[same & ~np.eye(72, dtype=bool)].mean() == pytest.approx(0.231, abs=2e-3)
+        assert table[~same].mean() == pytest.approx(0.282, abs=2e-3)
+
+    def test_searching_for_the_previous_token_head(self, cat):
+        n = len(cat.tokens)
+        found = analysis.heads_like(cat, np.eye(n, k=-1))[0]
+        assert (found.layer, found.head) == (0, 2)
+        assert found.divergence < 0.01
+
+    def test_the_sinks_form_one_cluster(self, cat):
+        table = analysis.head_clusters(cat).set_index(["layer", "head"])
+        assert table.cluster[2, 7] == table.cluster[4, 5] == 0
+        assert table.cluster[0, 2] != 0
+        assert table["size"][0, 2] == 1

@@ -9,11 +9,13 @@ to sum 1, which makes it the attention given that it goes to content.
 """
 
 from attnscope.analysis.classes import class_table, punctuation_share, separator_share, special_share
+from attnscope.analysis.clusters import head_clusters
 from attnscope.analysis.distance import mean_distance
 from attnscope.analysis.entities import entity_heads
 from attnscope.analysis.entropy import effective_keys, entropy
 from attnscope.analysis.find_heads import HeadHit, find_heads
 from attnscope.analysis.head_table import head_table
+from attnscope.analysis.likeness import LikeHead, head_distance, heads_like, heads_of, similar_heads
 from attnscope.analysis.local_share import local_share
 from attnscope.analysis.max_weight import confidence, max_weight
 from attnscope.analysis.offsets import Offsets, next_token, offset_share, previous_token, self_share, strongest_offset
@@ -33,6 +35,7 @@ __all__ = [
     "STATISTICS",
     "HeadHit",
     "KeyHit",
+    "LikeHead",
     "Offsets",
     "PatternScore",
     "Statistic",
@@ -46,8 +49,12 @@ __all__ = [
     "entropy",
     "find_heads",
     "gini",
+    "head_clusters",
+    "head_distance",
     "head_roles",
     "head_table",
+    "heads_like",
+    "heads_of",
     "induction",
     "keys_needed",
     "local_share",
@@ -63,6 +70,7 @@ __all__ = [
     "relation_heads",
     "self_share",
     "separator_share",
+    "similar_heads",
     "sink_rate",
     "sink_share",
     "special_share",

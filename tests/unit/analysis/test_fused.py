@@ -157,7 +157,7 @@ def test_uniform_rows_and_one_hot_rows(only_fused):
     assert analysis.mean_distance(itself)[0, 0] == pytest.approx(0, abs=1e-4)
 
 
-QUESTIONS = ["fused", "distance", "received", "blocks", "pattern", "classes", "offset"]
+QUESTIONS = ["fused", "distance", "received", "blocks", "pattern", "classes", "offset", "likeness", "shapes"]
 MEASURE = """
 import json, os, resource, sys
 import numpy as np, torch
@@ -172,6 +172,8 @@ questions = {
     "pattern": lambda c: analysis.pattern_score(c, lambda rows, keys: np.arange(len(keys)) == rows[:, None] - 1),
     "classes": analysis.class_table,
     "offset": analysis.strongest_offset,
+    "likeness": analysis.head_distance,
+    "shapes": analysis.pattern_shapes,
 }
 def made(n):
     q, k = torch.tensor(np.random.default_rng(0).normal(size=(2, 1, 1, n, 32)), dtype=torch.float32)
