@@ -9,6 +9,9 @@ export type Span = readonly [from: number, to: number];
 /** Where a patch lies in its grid; the grid covers the whole image. */
 export type Patch = readonly [row: number, column: number, rows: number, columns: number];
 
+/** A turn of a chat: its first token, the one past its last, and whose it is. */
+export type Turn = readonly [from: number, to: number, role: string];
+
 export interface TokensInfo {
   text: string[];
   special: number[];
@@ -18,6 +21,10 @@ export interface TokensInfo {
   patches?: (Patch | null)[];
   /** One span in seconds per token, of tokens that stand for sound. */
   times?: (readonly [from: number, to: number] | null)[];
+  /** White space before a token that no token carries: 1 for a space, 1 + n for n line breaks. */
+  gaps?: number[];
+  /** Of a chat. */
+  turns?: Turn[];
 }
 
 export interface Notes {
@@ -143,9 +150,12 @@ function isPerTokenOf<T>(isEntry: (value: unknown) => value is T) {
     value.every((entry) => entry === null || isEntry(entry));
 }
 
+const isTurn = (value: unknown): value is Turn =>
+  Array.isArray(value) && value.length === 3 && isSpan(value.slice(0, 2)) && typeof value[2] === "string";
+
 function readTokens(value: unknown, where: string): TokensInfo {
   need(isObject(value), `${where} is missing`);
-  const { text, special, words, segments, patches, times } = value;
+  const { text, special, words, segments, patches, times, gaps, turns } = value;
   need(isTexts(text), `${where}.text must be a list of texts`);
   const inside = (positions: unknown) => isCounts(positions) && positions.every((at) => at < text.length);
   const perToken = (numbers: unknown): numbers is number[] =>
@@ -157,6 +167,9 @@ function readTokens(value: unknown, where: string): TokensInfo {
     segments: perToken(segments) ? segments : null,
     ...(isPerTokenOf(isPatch)(patches, text.length) && { patches }),
     ...(isPerTokenOf(isSeconds)(times, text.length) && { times }),
+    ...(isCounts(gaps) && gaps.length === text.length && { gaps }),
+    ...(Array.isArray(turns) &&
+      turns.every(isTurn) && { turns: turns.filter(([, to]) => to <= text.length) }),
   };
 }
 

@@ -2,7 +2,15 @@ import { batch, computed, type ReadonlySignal, type Signal, signal } from "@prea
 import { type Axis, makeAxis } from "./attention/axis.js";
 import type { ColorScale } from "./attention/strength.js";
 import { clamp } from "./basics.js";
-import { type CaptureInfo, type Head, isCount, isHead, type KindInfo } from "./protocol.js";
+import { type CaptureInfo, type Head, isCount, isHead, isObject, isSpan, type KindInfo } from "./protocol.js";
+
+/** A user's own passage of the text, in tokens. */
+export interface UserSpan {
+  from: number;
+  to: number;
+  label: string;
+  side?: Side;
+}
 
 /** What Python sees too. */
 export interface Traits {
@@ -24,6 +32,9 @@ export interface Traits {
   color_scale: ColorScale;
   theme: "auto" | "light" | "dark";
   height: number;
+  spans: UserSpan[];
+  group_by: string;
+  visible_spaces: boolean;
 }
 
 export const DEFAULTS: Traits = {
@@ -43,6 +54,9 @@ export const DEFAULTS: Traits = {
   color_scale: "linear",
   theme: "auto",
   height: 480,
+  spans: [],
+  group_by: "auto",
+  visible_spaces: false,
 };
 
 export const TRAITS = Object.keys(DEFAULTS) as (keyof Traits)[];
@@ -56,6 +70,9 @@ const isFlag = (value: unknown) => typeof value === "boolean";
 const isNumber = (value: unknown) => typeof value === "number" && Number.isFinite(value);
 const isPositions = (value: unknown) => Array.isArray(value) && value.every(isCount);
 const isPosition = (value: unknown) => value === null || isCount(value);
+
+const isUserSpan = (value: unknown): value is UserSpan =>
+  isObject(value) && isSpan([value.from, value.to]) && isText(value.label);
 
 const FITS: Record<keyof Traits, (value: unknown) => boolean> = {
   kind: isText,
@@ -74,6 +91,9 @@ const FITS: Record<keyof Traits, (value: unknown) => boolean> = {
   color_scale: oneOf("linear", "log", "rank"),
   theme: oneOf("auto", "light", "dark"),
   height: isNumber,
+  spans: (value) => Array.isArray(value) && value.every(isUserSpan),
+  group_by: isText,
+  visible_spaces: isFlag,
 };
 
 export type Side = "query" | "key";

@@ -123,11 +123,11 @@ export function rampAt(ramp: readonly Color[], strength: number): Color {
   return [mix(0), mix(1), mix(2)];
 }
 
-/** Black or white ink, whichever reads better on a colour. */
+/** Black or white ink, whichever reads better on a colour: with a contrast of at least 4.5. */
 export function inkOn([red, green, blue]: Color): string {
   const linear = (value: number) => ((value / 255 + 0.055) / 1.055) ** 2.4;
   const light = 0.2126 * linear(red) + 0.7152 * linear(green) + 0.0722 * linear(blue);
-  return light > 0.2 ? "#10151b" : "#ffffff";
+  return light > 0.179 ? "#000000" : "#ffffff";
 }
 
 /** The series selected last has the first colour, so that adding one keeps the others apart. */

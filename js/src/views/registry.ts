@@ -3,6 +3,7 @@ import type { CaptureInfo, KindInfo } from "../protocol.js";
 import type { State } from "../state.js";
 import { createLinks } from "./links.js";
 import { createMatrix } from "./matrix.js";
+import { createText } from "./text.js";
 
 export interface View {
   element: HTMLElement;
@@ -22,6 +23,7 @@ export interface ViewEntry {
 export const VIEWS: readonly ViewEntry[] = [
   { name: "links", label: "Links", create: createLinks },
   { name: "matrix", label: "Matrix", create: createMatrix },
+  { name: "text", label: "Text", create: createText },
 ];
 
 /** The views that have something to show. */

@@ -118,7 +118,7 @@ def ramp_at(palette: Palette, strength: float) -> Color:
 def ink_on(color: Color) -> str:
     """Give the ink, black or white, that reads better on a colour."""
     red, green, blue = (((value / 255 + 0.055) / 1.055) ** 2.4 for value in color)
-    return "#10151b" if 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.2 else "#ffffff"
+    return "#000000" if 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.179 else "#ffffff"
 
 
 def series_color(palette: Palette, index: int, count: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from traitlets import TraitError
@@ -62,6 +63,40 @@ def checked_positions(tokens: Tokens, name: str, wanted: Any) -> list[int]:
         raise SelectionError(f"{name} is a list of positions, tokens or words, got {wanted!r}.")
     positions = [checked_position(tokens, one) for one in wanted]
     return list(dict.fromkeys(position for position in positions if position is not None))
+
+
+def checked_spans(attention: Attention, spans: Any) -> list[dict[str, Any]]:
+    """Give passages as ``{from, to, label}`` and, where it was said, ``side``."""
+    if not isinstance(spans, list | tuple):
+        raise SelectionError(f'spans is a list of {{"from": 3, "to": 8, "label": "premise"}}, got {spans!r}.')
+    return [_checked_span(attention, span) for span in spans]
+
+
+def fitting_spans(attention: Attention, spans: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Keep the passages that lie within the tokens of another kind of attention."""
+    return [span for span in spans if span["to"] <= _length(attention, span.get("side", "key"))]
+
+
+def _checked_span(attention: Attention, span: Any) -> dict[str, Any]:
+    if not isinstance(span, Mapping) or not {"from", "to"} <= set(span) <= {"from", "to", "label", "side"}:
+        raise SelectionError(
+            f'A span is {{"from": first token, "to": the one past the last, "label": its name}}, got {span!r}.'
+        )
+    ends = [span["from"], span["to"]]
+    side = span.get("side", "key")
+    if side not in ("query", "key"):
+        raise SelectionError(f"The side of a span is 'query' or 'key', got {side!r}.")
+    n = _length(attention, side)
+    if any(isinstance(end, bool) or not isinstance(end, int) for end in ends) or not 0 <= ends[0] < ends[1] <= n:
+        raise SelectionError(
+            f"A span goes from a token to one behind it, 0 ≤ from < to ≤ {n}, got {ends[0]!r} and {ends[1]!r}."
+        )
+    label = str(span.get("label") or f"tokens {ends[0]}–{ends[1] - 1}")
+    return {"from": ends[0], "to": ends[1], "label": label} | ({"side": side} if "side" in span else {})
+
+
+def _length(attention: Attention, side: str) -> int:
+    return len(attention.queries if side == "query" else attention.keys)
 
 
 def heads_in_layer(attention: Attention, heads: Sequence[Sequence[int]], layer: int) -> list[list[int]]:

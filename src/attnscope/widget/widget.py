@@ -18,6 +18,8 @@ from attnscope.widget.selection import (
     checked_layer,
     checked_position,
     checked_positions,
+    checked_spans,
+    fitting_spans,
     heads_in_layer,
     layer_of_heads,
 )
@@ -32,11 +34,12 @@ if TYPE_CHECKING:
 
     from attnscope.attention.capture import Attention
 
-VIEWS = ("links", "matrix")
+VIEWS = ("links", "matrix", "text")
+GROUPINGS = ("auto", "none", "span", "turn", "segment", "sentence")
 PUBLIC = (
     "kind", "view", "layer", "heads", "query", "key", "more_queries", "more_keys", "measure", "aggregate",
-    "threshold", "special_tokens",
-    "whole_words", "color_scale", "theme", "height",
+    "threshold", "special_tokens", "whole_words", "color_scale", "theme", "height", "spans", "group_by",
+    "visible_spaces",
 )  # fmt: skip
 """The public traits: all that is on screen, in Python and in the page."""
 
@@ -59,7 +62,7 @@ class AttentionWidget(anywidget.AnyWidget):
     heads
         ``[[layer, head], …]`` to start with; None for the first head of the layer.
     view
-        ``"links"`` or ``"matrix"``.
+        ``"links"``, ``"matrix"`` or ``"text"``.
     query
         Token to pin: a position, a token or a word.
     height
@@ -79,7 +82,7 @@ class AttentionWidget(anywidget.AnyWidget):
     kind = t.Unicode().tag(sync=True)
     """Kind of attention shown, one of ``capture.kinds``."""
     view = t.Enum(VIEWS, default_value="links").tag(sync=True)
-    """The view shown: ``"links"`` or ``"matrix"``."""
+    """The view shown: ``"links"``, ``"matrix"`` or ``"text"``."""
     layer = t.Int(0).tag(sync=True)
     """The current layer, by its true number. Setting it moves the selected heads there."""
     heads: t.List[Any] = t.List().tag(sync=True)
@@ -109,6 +112,15 @@ class AttentionWidget(anywidget.AnyWidget):
     """Colours: the host's, light or dark."""
     height = t.Int(480, min=200, max=4000).tag(sync=True)
     """Height in CSS pixels, from 200 to 4,000."""
+    spans: t.List[Any] = t.List().tag(sync=True)
+    """Your own passages of the text, which the text view sums up: ``{"from": 3, "to": 8, "label": "premise"}`` with the
+    first token and the one past the last, and ``"side": "query"`` or ``"key"`` where those are two texts (key, if you
+    do not say)."""
+    group_by = t.Enum(GROUPINGS, default_value="auto").tag(sync=True)
+    """What the text view sums up: ``"span"``, ``"turn"``, ``"segment"``, ``"sentence"``, ``"none"``, or ``"auto"`` for
+    the first of these that the text has."""
+    visible_spaces = t.Bool(default_value=False).tag(sync=True)
+    """Whether the text view shows spaces and line breaks as signs."""
 
     def __init__(
         self,
@@ -255,6 +267,10 @@ class AttentionWidget(anywidget.AnyWidget):
     def _valid_more_keys(self, proposal: Any) -> list[int]:
         return checked_positions(self._attention(self.kind).keys, "more_keys", proposal["value"])
 
+    @t.validate("spans")
+    def _valid_spans(self, proposal: Any) -> list[dict[str, Any]]:
+        return checked_spans(self._attention(self.kind), proposal["value"])
+
     @t.validate("measure")
     def _valid_measure(self, proposal: Any) -> str:
         available = measures_shown(self._attention(self.kind))
@@ -284,6 +300,7 @@ class AttentionWidget(anywidget.AnyWidget):
         with self.hold_trait_notifications():
             self.query = self.key = None
             self.more_queries, self.more_keys = [], []
+            self.spans = fitting_spans(attention, self.spans)
             if self.measure not in measures_shown(attention):
                 self.measure = "weights"
             self.heads = heads_in_layer(attention, [pair for pair in self.heads if pair[0] == layer], layer)
