@@ -7,12 +7,14 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from attnscope.analysis.fused import needs_no_weights
 from attnscope.analysis.head_table import measures_of
 from attnscope.analysis.rows import head_means
 from attnscope.errors import NotFoundError
 from attnscope.wire.question import Numbers
 
 if TYPE_CHECKING:
+    from attnscope.analysis.measures import Measure
     from attnscope.attention.capture import Capture
     from attnscope.wire.question import Question
 
@@ -27,10 +29,16 @@ def statistic(question: Question) -> Numbers:
     if not isinstance(name, str) or name not in measures:
         raise NotFoundError(f"There is no statistic {name!r} here; there are {', '.join(measures)}.")
     question.go_on()
-    known = _statistics.setdefault(capture, {})
-    if attention.kind not in known:
-        known[attention.kind] = head_means(capture, measures, attention.kind)
-    return Numbers(known[attention.kind][name])
+    known = _statistics.setdefault(capture, {}).setdefault(attention.kind, {})
+    if name not in known:
+        known |= head_means(capture, _asked_together(measures, name), attention.kind)
+    return Numbers(known[name])
+
+
+def _asked_together(measures: dict[str, Measure], name: str) -> dict[str, Measure]:
+    """Statistics that cost little more than one of them: those that need each weight, or those that do not."""
+    light = needs_no_weights(measures[name])
+    return {other: measure for other, measure in measures.items() if needs_no_weights(measure) == light}
 
 
 def pair(question: Question) -> Numbers:
