@@ -15,6 +15,7 @@ from attnscope.analysis.entities import entity_heads
 from attnscope.analysis.entropy import effective_keys, entropy
 from attnscope.analysis.find_heads import HeadHit, find_heads
 from attnscope.analysis.head_table import head_table
+from attnscope.analysis.health import Finding, health
 from attnscope.analysis.likeness import LikeHead, head_distance, heads_like, heads_of, similar_heads
 from attnscope.analysis.local_share import local_share
 from attnscope.analysis.max_weight import confidence, max_weight
@@ -28,11 +29,13 @@ from attnscope.analysis.shapes import pattern_shapes
 from attnscope.analysis.sinks import sink_rate, sink_share
 from attnscope.analysis.sparsity import gini, keys_needed, negligible_share
 from attnscope.analysis.statistics import STATISTICS, Statistic, statistic
+from attnscope.analysis.summary import summary
 from attnscope.analysis.sums import Sums
 from attnscope.analysis.top_keys import KeyHit, top_keys
 
 __all__ = [
     "STATISTICS",
+    "Finding",
     "HeadHit",
     "KeyHit",
     "LikeHead",
@@ -55,6 +58,7 @@ __all__ = [
     "head_table",
     "heads_like",
     "heads_of",
+    "health",
     "induction",
     "keys_needed",
     "local_share",
@@ -76,5 +80,6 @@ __all__ = [
     "special_share",
     "statistic",
     "strongest_offset",
+    "summary",
     "top_keys",
 ]
