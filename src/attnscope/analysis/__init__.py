@@ -10,6 +10,7 @@ to sum 1, which makes it the attention given that it goes to content.
 
 from attnscope.analysis.classes import class_table, punctuation_share, separator_share, special_share
 from attnscope.analysis.clusters import head_clusters
+from attnscope.analysis.compare import Comparison, compare
 from attnscope.analysis.distance import mean_distance
 from attnscope.analysis.entities import entity_heads
 from attnscope.analysis.entropy import effective_keys, entropy
@@ -35,6 +36,7 @@ from attnscope.analysis.top_keys import KeyHit, top_keys
 
 __all__ = [
     "STATISTICS",
+    "Comparison",
     "Finding",
     "HeadHit",
     "KeyHit",
@@ -45,6 +47,7 @@ __all__ = [
     "Sums",
     "attention_received",
     "class_table",
+    "compare",
     "confidence",
     "duplicate_token",
     "effective_keys",

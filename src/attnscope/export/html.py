@@ -35,7 +35,7 @@ _PAGE = """<!doctype html>
 """
 
 
-def page(capture: Capture, state: Mapping[str, Any]) -> str:
+def page(capture: Capture, state: Mapping[str, Any], other: Capture | None = None) -> str:
     """Make one page that holds the whole capture.
 
     Parameters
@@ -44,6 +44,8 @@ def page(capture: Capture, state: Mapping[str, Any]) -> str:
         The capture; all layers, heads and tokens are stored, exact or with the error the page states.
     state
         The public traits to start with.
+    other
+        The capture it is compared with, if any; it is stored whole too.
 
     Returns
     -------
@@ -51,7 +53,7 @@ def page(capture: Capture, state: Mapping[str, Any]) -> str:
         HTML with its script, style and data inside, and a content policy that allows nothing else.
     """
     script, style = _built("host.js"), _FRAME + _built("widget.css")
-    data = base64.b64encode(gzip.compress(pack(capture, state), compresslevel=6, mtime=0)).decode("ascii")
+    data = base64.b64encode(gzip.compress(pack(capture, state, other), compresslevel=6, mtime=0)).decode("ascii")
     policy = f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; img-src data: blob:"
     title = " · ".join(filter(None, ["attnscope", capture.model_name]))
     return _PAGE.format(policy=policy, title=html.escape(title), style=style, data=data, script=script)

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from attnscope.attention.capture import Capture
 
 
-def save(capture: Capture, state: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
+def save(
+    capture: Capture, state: Mapping[str, Any], path: str | os.PathLike[str], other: Capture | None = None
+) -> None:
     """Write a view of a capture to ``.html``, ``.png`` or ``.svg``.
 
     Raises
@@ -28,7 +30,7 @@ def save(capture: Capture, state: Mapping[str, Any], path: str | os.PathLike[str
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix == ".html":
-        content = page(capture, state).encode()
+        content = page(capture, state, other).encode()
     elif suffix == ".svg":
         content = picture.svg(capture, **shown(state)).encode()
     elif suffix == ".png":

@@ -24,6 +24,7 @@ from attnscope.widget.selection import (
     layer_of_heads,
 )
 from attnscope.wire.assets import asset
+from attnscope.wire.comparing import describe_comparison, with_change
 from attnscope.wire.describe import describe, measures_shown
 from attnscope.wire.first import first_answers
 from attnscope.wire.protocol import MEASURES
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
     from attnscope.attention.capture import Attention
 
-VIEWS = ("links", "matrix", "text")
+VIEWS = ("links", "matrix", "text", "compare")
 GROUPINGS = ("auto", "none", "span", "turn", "segment", "sentence")
 PUBLIC = (
     "kind", "view", "layer", "heads", "query", "key", "more_queries", "more_keys", "measure", "aggregate",
@@ -62,13 +63,15 @@ class AttentionWidget(anywidget.AnyWidget):
     heads
         ``[[layer, head], …]`` to start with; None for the first head of the layer.
     view
-        ``"links"``, ``"matrix"`` or ``"text"``.
+        ``"links"``, ``"matrix"``, ``"text"`` or, with ``compare=``, ``"compare"``.
     query
         Token to pin: a position, a token or a word.
     height
         Height in CSS pixels.
     theme
         ``"auto"`` follows the host; ``"light"`` or ``"dark"``.
+    compare
+        A second capture to lay beside the first: another text, model or checkpoint.
     **traits
         Any other trait below.
     """
@@ -77,12 +80,13 @@ class AttentionWidget(anywidget.AnyWidget):
     _css = asset("widget.css")
 
     _capture = t.Dict().tag(sync=True)
+    _compare = t.Dict().tag(sync=True)
     _first: t.List[Any] = t.List().tag(sync=True)
 
     kind = t.Unicode().tag(sync=True)
     """Kind of attention shown, one of ``capture.kinds``."""
     view = t.Enum(VIEWS, default_value="links").tag(sync=True)
-    """The view shown: ``"links"``, ``"matrix"`` or ``"text"``."""
+    """The view shown: ``"links"``, ``"matrix"``, ``"text"`` or, with ``compare=``, ``"compare"``."""
     layer = t.Int(0).tag(sync=True)
     """The current layer, by its true number. Setting it moves the selected heads there."""
     heads: t.List[Any] = t.List().tag(sync=True)
@@ -133,14 +137,12 @@ class AttentionWidget(anywidget.AnyWidget):
         query: int | str | None = None,
         height: int = 480,
         theme: str = "auto",
+        compare: Capture | None = None,
         **traits: Any,
     ) -> None:
-        if not isinstance(capture, Capture):
-            hint = " Index the list for one of them." if isinstance(capture, list) else ""
-            raise InputTypeError(
-                f"AttentionWidget shows a Capture, got {type(capture).__name__}.{hint} Make one with "
-                "attnscope.capture(model, tokenizer, text) or from_attentions(...)."
-            )
+        _refuse_others(capture)
+        if compare is not None:
+            _refuse_others(compare)
         _refuse_unknown(traits)
         self.capture = capture
         kind = capture.kinds[0] if kind is None else kind
@@ -152,9 +154,12 @@ class AttentionWidget(anywidget.AnyWidget):
             layer = attention.layers[0]
         layer = checked_layer(attention, layer)
         heads = heads_in_layer(attention, [], layer) if heads is None else heads
-        self._desk = RequestDesk(Held(capture), self._send_reply)
+        self.compared = compare
+        compared: Any = {} if compare is None else describe_comparison(capture, compare)
+        self._desk = RequestDesk(Held(capture, compare), self._send_reply)
         super().__init__(
-            _capture=describe(capture),
+            _capture=with_change(describe(capture), compared),
+            _compare=compared,
             _first=first_answers(capture, kind, heads, checked_position(attention.queries, query)),
             kind=kind,
             layer=layer,
@@ -187,7 +192,7 @@ class AttentionWidget(anywidget.AnyWidget):
         """
         from attnscope.export.save import save
 
-        save(self.capture, self._state(), path)
+        save(self.capture, self._state(), path, self.compared)
 
     @property
     def selection(self) -> Selection:
@@ -305,6 +310,16 @@ class AttentionWidget(anywidget.AnyWidget):
                 self.measure = "weights"
             self.heads = heads_in_layer(attention, [pair for pair in self.heads if pair[0] == layer], layer)
             self.layer = layer
+
+
+def _refuse_others(capture: Any) -> None:
+    """Refuse what is no capture."""
+    if not isinstance(capture, Capture):
+        hint = " Index the list for one of them." if isinstance(capture, list) else ""
+        raise InputTypeError(
+            f"AttentionWidget shows a Capture, got {type(capture).__name__}.{hint} Make one with "
+            "attnscope.capture(model, tokenizer, text) or from_attentions(...)."
+        )
 
 
 def _refuse_unknown(traits: dict[str, Any]) -> None:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from safetensors.numpy import save
 
-from attnscope.analysis.head_table import measures_of
 from attnscope.attention.arrays import to_float32
 from attnscope.attention.layers import QueriesKeys
 from attnscope.wire.answer import answer
+from attnscope.wire.comparing import describe_comparison, with_change
 from attnscope.wire.describe import describe
+from attnscope.wire.question import Held
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from attnscope.attention.capture import Attention, Capture
     from attnscope.attention.layers import Layer
     from attnscope.attention.mask import Mask
+    from attnscope.wire.protocol import CaptureInfo
 
 SMALL = 1 << 21
 """Bytes of queries and keys that are stored whatever the weights would take, since they also give scores: 2 MiB."""
@@ -27,7 +29,7 @@ PACKED_ERROR = 0.5 / 65535
 """Largest error of a packed weight."""
 
 
-def pack(capture: Capture, state: Mapping[str, Any]) -> bytes:
+def pack(capture: Capture, state: Mapping[str, Any], other: Capture | None = None) -> bytes:
     """Pack a capture and the state of a view.
 
     Parameters
@@ -36,6 +38,8 @@ def pack(capture: Capture, state: Mapping[str, Any]) -> bytes:
         The capture; all of it is stored.
     state
         The public traits to start with.
+    other
+        The capture it is compared with, stored too.
 
     Returns
     -------
@@ -43,6 +47,16 @@ def pack(capture: Capture, state: Mapping[str, Any]) -> bytes:
         A safetensors file, see README.md.
     """
     arrays: dict[str, np.ndarray] = {}
+    page = {**_stored(capture, arrays), "state": dict(state)}
+    if other is not None:
+        compared = describe_comparison(capture, other)
+        page["other"] = {**compared, **_stored(other, arrays)}
+        with_change(page["capture"], compared)
+    page["first"] = _first(page["capture"], Held(capture, other), arrays)
+    return save(arrays, {"page": json.dumps(page)})
+
+
+def _stored(capture: Capture, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
     masks: dict[int, int] = {}
     described_masks: list[dict[str, Any]] = []
     layers, packed = [], False
@@ -59,14 +73,7 @@ def pack(capture: Capture, state: Mapping[str, Any]) -> bytes:
     for kind in info["kinds"]:
         if _form(capture[kind["kind"]]) == "weights":
             kind["measures"] = ["weights"]
-    page = {
-        "capture": info,
-        "state": dict(state),
-        "first": _first(capture, arrays),
-        "layers": layers,
-        "masks": described_masks,
-    }
-    return save(arrays, {"page": json.dumps(page)})
+    return {"capture": info, "layers": layers, "masks": described_masks}
 
 
 def _form(attention: Attention) -> str:
@@ -115,16 +122,16 @@ def _mask(mask: Mask, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
     return {"form": "interval", "from": _put(mask.start, arrays), "to": _put(mask.stop, arrays)}
 
 
-def _first(capture: Capture, arrays: dict[str, np.ndarray]) -> list[dict[str, Any]]:
+def _first(info: CaptureInfo, held: Held, arrays: dict[str, np.ndarray]) -> list[dict[str, Any]]:
     """Store every head statistic, which the page has no time to compute."""
     requests = [
-        {"type": "statistic", "kind": attention.kind, "statistic": name}
-        for attention in capture.attention.values()
-        for name in measures_of(capture, attention.kind)
+        {"type": "statistic", "kind": kind["kind"], "statistic": name}
+        for kind in info["kinds"]
+        for name in kind["statistics"]
     ]
     stored = []
     for request in requests:
-        reply, buffers = answer(capture, {"id": None, **request})
+        reply, buffers = answer(held, {"id": None, **request})
         values = np.frombuffer(buffers[0], "<f4").reshape(reply["shape"])
         stored.append({"request": request, "reply": {**reply, "data": _put(values, arrays)}})
     return stored

@@ -56,6 +56,22 @@ class CaptureInfo(TypedDict):
     kinds: list[KindInfo]
 
 
+class AlignmentInfo(TypedDict):
+    """What two captures have in common of one kind: layers, and runs of equal tokens."""
+
+    layers: list[int]
+    queries: list[list[int]]
+    keys: list[list[int]]
+
+
+class CompareInfo(TypedDict):
+    """The capture compared with the one shown."""
+
+    capture: CaptureInfo
+    kinds: dict[str, AlignmentInfo]
+    refused: dict[str, str]
+
+
 class ErrorInfo(TypedDict):
     """Why a request was refused."""
 

@@ -11,6 +11,7 @@ from attnscope.analysis.fused import needs_no_weights
 from attnscope.analysis.head_table import measures_of
 from attnscope.analysis.rows import head_means
 from attnscope.errors import NotFoundError
+from attnscope.wire.comparing import CHANGE, change_of
 from attnscope.wire.question import Numbers
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ def statistic(question: Question) -> Numbers:
     capture, attention = question.capture, question.attention
     measures = measures_of(capture, attention.kind)
     name = question.get("statistic")
+    if name == CHANGE and question.held.other is not None:
+        question.go_on()
+        return Numbers(change_of(question.held.capture, question.held.other, attention.kind))
     if not isinstance(name, str) or name not in measures:
         raise NotFoundError(f"There is no statistic {name!r} here; there are {', '.join(measures)}.")
     question.go_on()
