@@ -166,6 +166,12 @@ def _is_punctuation(text: str) -> bool:
 
 
 def _names(tokens: Tokens) -> np.ndarray:
-    """A number per token that is the same for the same token: its id, or one made of its text."""
-    found: np.ndarray = np.unique(tokens.text if tokens.ids is None else tokens.ids, return_inverse=True)[1]
+    """A number per token that is the same for the same token: by its id, or its text.
+
+    Pieces of an image or a sound share an id in some models, but are never the same.
+    """
+    names = np.unique(tokens.text if tokens.ids is None else tokens.ids, return_inverse=True)[1]
+    seen = np.zeros(len(tokens), bool) if tokens.patches is None else tokens.patches[:, 0] >= 0
+    heard = np.zeros(len(tokens), bool) if tokens.times is None else ~np.isnan(tokens.times[:, 0])
+    found: np.ndarray = np.where(seen | heard, len(tokens) + np.arange(len(tokens)), names)
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,9 @@ from hypothesis import strategies as st
 
 from attnscope import from_attentions
 from attnscope.analysis import Sums, pattern_score, previous_token, strongest_offset
+from attnscope.analysis.targets import has_duplicates, is_punctuation, is_separator
 from attnscope.attention import compute
+from attnscope.attention.tokens import Tokens
 from attnscope.errors import InputError, InputTypeError
 from tests.unit.analysis import maps
 
@@ -139,3 +142,27 @@ class TestStrongestOffset:
         assert not strongest_offset(maps.given(maps.shifted(12, -4)), reach=3).positional[0, 0]
         with pytest.raises(InputError, match="reach"):
             strongest_offset(maps.uniform(3), reach=-1)
+
+
+class TestWhatIsTheSameToken:
+    def test_ids_before_texts(self):
+        tokens = Tokens.of(["a", "a", "b"])
+        assert has_duplicates(tokens)
+        assert not has_duplicates(replace(tokens, ids=np.array([1, 2, 3])))
+        assert has_duplicates(replace(tokens, ids=np.array([1, 2, 1])))
+
+    def test_pieces_of_an_image_or_a_sound_never_are(self):
+        tokens = replace(Tokens.of(["x", "<image>", "<image>"]), ids=np.array([1, 7, 7]))
+        patches = np.array([[-1] * 4, [0, 0, 1, 2], [0, 1, 1, 2]], np.int32)
+        assert has_duplicates(tokens)
+        assert not has_duplicates(replace(tokens, patches=patches))
+        times = np.array([[np.nan] * 2, [0, 1], [1, 2]], np.float32)
+        assert not has_duplicates(replace(tokens, times=times))
+
+    def test_punctuation(self):
+        pieces = {True: [".", " ,", "##!", "「", "#", "…"], False: ["[CLS]", "a", "a.", "1", "$", " "]}
+        for expected, texts in pieces.items():
+            assert is_punctuation(Tokens.of(texts)).tolist() == [expected] * len(texts)
+
+    def test_separators(self):
+        assert is_separator(Tokens.of(["[CLS]", "a", "[SEP]", "b", "[SEP]"])).tolist() == [0, 0, 1, 0, 1]
