@@ -192,7 +192,7 @@ export class Data {
         this.#asked.delete(name);
         if (signal.aborted) return;
         this.state.page.message.value = "";
-        this.version.value += 1;
+        this.version.value = this.version.peek() + 1;
       },
       (error: unknown) => {
         if (signal.aborted) return;

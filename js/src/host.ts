@@ -28,7 +28,7 @@ async function start(): Promise<void> {
     const pack = readPack(await unpack(text));
     const initial = Object.fromEntries(TRAITS.map((name) => [name, pack.state[name]]));
     const source = new CachedSource(new StoredChannel(pack), pack.seeds);
-    mount(root, new State(pack.capture, initial), source, new AbortController().signal, true);
+    mount(root, new State(pack.capture, initial), source, new AbortController().signal, { fill: true });
   } catch (error) {
     const reason = messageOf(error);
     say(root, `This page cannot be shown; it may have been cut off or changed. ${reason}`);

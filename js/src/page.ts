@@ -16,7 +16,16 @@ import { followTheme } from "./theme.js";
 import { type View, viewOf } from "./views/registry.js";
 
 const NARROW = 720;
+/** Longest a frame that was replaced stays in sight. */
+const PATIENCE_MS = 1_000;
 let serial = 0;
+
+export interface Options {
+  /** Takes all the room there is. */
+  fill?: boolean;
+  /** Asks the kernel to end what it is at work on. */
+  stop?: () => void;
+}
 
 /** Builds the frame in `host` and keeps it until `life` ends. */
 export function mount(
@@ -24,7 +33,7 @@ export function mount(
   state: State,
   source: Source,
   life: AbortSignal,
-  fill = false,
+  { fill = false, stop = () => {} }: Options = {},
 ): void {
   const root = el("div", {
     class: fill ? "attnscope fill" : "attnscope",
@@ -53,8 +62,8 @@ export function mount(
   const rail = makeRail(context);
   const live = el("div", { class: "spoken", "aria-live": "polite" });
   const middle = el("div", { class: "middle" }, rail.element, panel, makeInspector(context));
-  root.prepend(top.element, middle, makeBottomBar(context), live);
-  host.replaceChildren(root);
+  root.prepend(top.element, middle, makeBottomBar(context, stop), live);
+  succeed(host, root);
 
   showViews(context, panel, top.tabs, (next) => {
     view = next;
@@ -67,7 +76,23 @@ export function mount(
   followSize(root, context, fold);
   followLook(root, context, live);
   followWork(root, context);
-  atEnd(life, () => root.remove());
+  atEnd(life, () => {
+    if (!root.classList.contains(LEAVING)) root.remove();
+  });
+}
+
+const LEAVING = "leaving";
+
+/** Takes the place of the frame that is there, which covers this one until this one is complete. */
+function succeed(host: HTMLElement, root: HTMLElement): void {
+  const before = [...host.children].find((child) => child.classList.contains("attnscope"));
+  host.replaceChildren(root);
+  if (!before) return;
+  removeLeaving(before);
+  before.classList.add(LEAVING);
+  setAttribute(before, "inert", true);
+  root.append(before);
+  setTimeout(() => removeLeaving(root), PATIENCE_MS);
 }
 
 /** One view lives at a time; its listeners end with it. */
@@ -132,6 +157,10 @@ function followLook(root: HTMLElement, { state, life }: Context, live: HTMLEleme
   });
 }
 
+function removeLeaving(root: Element): void {
+  for (const child of [...root.children]) if (child.classList.contains(LEAVING)) child.remove();
+}
+
 /** Says when all that is shown is complete: nothing asked for, nothing left to paint. */
 function followWork(root: HTMLElement, { source, scheduler, life }: Context): void {
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -141,7 +170,9 @@ function followWork(root: HTMLElement, { source, scheduler, life }: Context): vo
     if (busy()) setAttribute(root, "data-ready", "false");
     else {
       timer = setTimeout(() => {
-        if (!life.aborted && !busy()) setAttribute(root, "data-ready", "true");
+        if (life.aborted || busy()) return;
+        setAttribute(root, "data-ready", "true");
+        removeLeaving(root);
       }, 60);
     }
   });

@@ -48,6 +48,13 @@ export interface KindInfo {
   notes: Notes;
 }
 
+/** How far the kernel is with what the widget follows. */
+export interface Progress {
+  done: number;
+  total: number | null;
+  label: string;
+}
+
 export interface CaptureInfo {
   version: number;
   model: string;
@@ -224,6 +231,11 @@ export function readCapture(value: unknown): CaptureInfo {
     model: readName(value.model),
     kinds: value.kinds.map(readKind),
   };
+}
+
+export function readProgress(value: unknown): Progress | null {
+  if (!isObject(value) || !isCount(value.done)) return null;
+  return { done: value.done, total: isCount(value.total) ? value.total : null, label: readName(value.label) };
 }
 
 export function isRequest(value: unknown): value is DataRequest {

@@ -16,7 +16,7 @@ export class Scheduler {
     if (this.life.aborted) return;
     if (!this.#waiting.has(job)) {
       this.#waiting.add(job);
-      this.pending.value += 1;
+      this.pending.value = this.pending.peek() + 1;
     }
     if (this.#frame !== 0) return;
     this.#frame = requestAnimationFrame(() => this.#flush());
@@ -30,13 +30,13 @@ export class Scheduler {
     let last = () => {};
     return (job) => {
       last = job;
-      if (timer === undefined) this.pending.value += 1;
+      if (timer === undefined) this.pending.value = this.pending.peek() + 1;
       else if (steady) return;
       clearTimeout(timer);
       timer = setTimeout(() => {
         timer = undefined;
         if (!this.life.aborted) last();
-        this.pending.value -= 1;
+        this.pending.value = this.pending.peek() - 1;
       }, milliseconds);
     };
   }
@@ -49,7 +49,7 @@ export class Scheduler {
       try {
         job();
       } finally {
-        this.pending.value -= 1;
+        this.pending.value = this.pending.peek() - 1;
       }
     }
   }

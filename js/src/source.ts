@@ -123,10 +123,10 @@ export class CachedSource implements Source {
       });
       const flight: Flight = { promise, wanted: 0, controller };
       this.#flights.set(name, flight);
-      this.pending.value += 1;
+      this.pending.value = this.pending.peek() + 1;
       const done = () => {
         if (this.#flights.get(name) === flight) this.#flights.delete(name);
-        this.pending.value -= 1;
+        this.pending.value = this.pending.peek() - 1;
       };
       promise.then(done, done);
     }

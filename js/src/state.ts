@@ -2,7 +2,16 @@ import { batch, computed, type ReadonlySignal, type Signal, signal } from "@prea
 import { type Axis, makeAxis } from "./attention/axis.js";
 import type { ColorScale } from "./attention/strength.js";
 import { clamp } from "./basics.js";
-import { type CaptureInfo, type Head, isCount, isHead, isObject, isSpan, type KindInfo } from "./protocol.js";
+import {
+  type CaptureInfo,
+  type Head,
+  isCount,
+  isHead,
+  isObject,
+  isSpan,
+  type KindInfo,
+  type Progress,
+} from "./protocol.js";
 
 /** A user's own passage of the text, in tokens. */
 export interface UserSpan {
@@ -106,6 +115,8 @@ export interface PageSignals {
   colorBy: Signal<string | null>;
   /** What is searched for. */
   wanted: Signal<string>;
+  /** What the kernel is still at work on. */
+  progress: Signal<Progress | null>;
   message: Signal<string>;
   spoken: Signal<string>;
   dark: Signal<boolean>;
@@ -175,6 +186,7 @@ export class State {
       hoverKey: signal<number | null>(null),
       colorBy: signal<string | null>(null),
       wanted: signal(""),
+      progress: signal<Progress | null>(null),
       message: signal(""),
       spoken: signal(""),
       dark: signal(false),

@@ -1,6 +1,6 @@
 import { atEnd, givenUp, messageOf } from "./basics.js";
 import { mount } from "./page.js";
-import { readCapture } from "./protocol.js";
+import { readCapture, readProgress } from "./protocol.js";
 import type { Port } from "./source/kernel.js";
 import { KernelChannel } from "./source/kernel.js";
 import { SavedChannel } from "./source/saved.js";
@@ -44,33 +44,57 @@ export function join(model: Model, life: AbortSignal): State {
   };
   const state = new State(readCapture(model.get("_capture")), initial, publish);
   for (const name of TRAITS) {
-    const receive = () => state.receive(name, model.get(name));
-    model.on(`change:${name}`, receive);
-    atEnd(life, () => model.off(`change:${name}`, receive));
+    on(model, `change:${name}`, () => state.receive(name, model.get(name)), life);
   }
+  const progress = () => {
+    state.page.progress.value = readProgress(model.get("progress"));
+  };
+  on(model, "change:progress", progress, life);
+  progress();
   return state;
 }
 
 function render({ model, el, signal }: Rendering): () => void {
   const end = new AbortController();
   const life = signal ? AbortSignal.any([signal, end.signal]) : end.signal;
-  try {
-    const saved = el.classList.contains("jupyter-widgets-disconnected");
-    const state = join(model, life);
-    const channel = saved ? new SavedChannel() : new KernelChannel(portOf(model), life);
-    const source = new CachedSource(channel, readSeeds(model.get("_first")));
-    mount(el, state, source, life);
-    if (channel instanceof KernelChannel) {
-      const lost = () => {
-        channel.status.value = "silent";
-      };
-      model.on("comm_live_update", lost);
-      atEnd(life, () => model.off("comm_live_update", lost));
+  const saved = el.classList.contains("jupyter-widgets-disconnected");
+  const channel = saved ? new SavedChannel() : new KernelChannel(portOf(model), life);
+  let shown: { state: State; end: AbortController } | null = null;
+  const show = () => {
+    const before = shown;
+    const mine = new AbortController();
+    const whole = AbortSignal.any([life, mine.signal]);
+    try {
+      const state = join(model, whole);
+      shown = { state, end: mine };
+      if (before) keepChoices(before.state, state);
+      const source = new CachedSource(channel, readSeeds(model.get("_first")));
+      mount(el, state, source, whole, { stop: () => model.send({ type: "stop" }) });
+    } catch (error) {
+      el.textContent = messageOf(error);
     }
-  } catch (error) {
-    el.textContent = messageOf(error);
+    before?.end.abort(givenUp("Another capture is shown."));
+  };
+  show();
+  on(model, "change:_capture", show, life);
+  if (channel instanceof KernelChannel) {
+    const lost = () => {
+      channel.status.value = "silent";
+    };
+    on(model, "comm_live_update", lost, life);
   }
   return () => end.abort(givenUp("The view was removed."));
+}
+
+/** What was chosen in the page alone outlives the capture it was chosen with. */
+function keepChoices(from: State, to: State): void {
+  to.page.colorBy.value = from.page.colorBy.value;
+  to.page.wanted.value = from.page.wanted.value;
+}
+
+function on(model: Model, event: string, run: () => void, life: AbortSignal): void {
+  model.on(event, run);
+  atEnd(life, () => model.off(event, run));
 }
 
 export default { render };

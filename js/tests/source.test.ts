@@ -1,4 +1,4 @@
-import { signal } from "@preact/signals-core";
+import { effect, signal } from "@preact/signals-core";
 import { expect, it } from "vitest";
 import type { DataRequest, Head, Reply, WeightsRequest } from "../src/protocol.js";
 import { ByteCache } from "../src/source/cache.js";
@@ -140,4 +140,26 @@ it("counts bytes and spares what was read last", () => {
   expect(cache.bytes).toBe(24);
   cache.set("a", new Float32Array(1));
   expect(cache.bytes).toBe(20);
+});
+
+it("asking inside an effect does not make it run again", async () => {
+  const asked: string[] = [];
+  const channel = {
+    status: signal("live" as const),
+    ask: async () => {
+      asked.push("statistic");
+      return { shape: [1, 1], data: new Float32Array(1) };
+    },
+  };
+  const source = new CachedSource(channel);
+  const name = signal("entropy");
+  const stop = effect(() => {
+    source.statistic("self", name.value, new AbortController().signal).catch(() => {});
+  });
+  await new Promise((go) => setTimeout(go, 5));
+  expect(asked.length).toBe(1);
+  name.value = "sink_share";
+  await new Promise((go) => setTimeout(go, 5));
+  expect(asked.length).toBe(2);
+  stop();
 });

@@ -188,3 +188,40 @@ it("a saved notebook asks no kernel and says so", async () => {
   await frame();
   expect(el.querySelector(".attnscope")?.getAttribute("data-ready")).toBe("true");
 });
+
+it("another capture takes the place of the first one, and keeps the page's own choices", async () => {
+  const model = make();
+  const host = document.createElement("div");
+  document.body.append(host);
+  const stop = widget.render({ model, el: host });
+  await frame();
+  const texts = ["x", "y"];
+  const queries = { text: texts, special: [], words: [0, 1], segments: null };
+  model.set("_capture", captureInfo(kindInfo({ queries })));
+  await frame();
+  const root = host.querySelector(".attnscope");
+  expect(host.querySelectorAll(":scope > .attnscope").length).toBe(1);
+  expect(root?.querySelector(".about")?.textContent).toContain("2 tokens");
+  stop();
+  expect(model.listening).toBe(0);
+});
+
+it("progress is shown, and Stop asks the kernel", async () => {
+  const model = make();
+  const host = document.createElement("div");
+  document.body.append(host);
+  const stop = widget.render({ model, el: host });
+  const working = () => host.querySelector<HTMLElement>(".progress");
+  expect(working()?.hidden).toBe(true);
+  model.set("progress", { done: 3, total: 8, label: HOSTILE });
+  expect(working()?.hidden).toBe(false);
+  expect(working()?.textContent).toContain("3 of 8");
+  expect(host.querySelector("img")).toBeNull();
+  working()?.querySelector("button")?.click();
+  expect(model.sent.map(({ type }) => type)).toContain("stop");
+  for (const nonsense of [{ done: -1 }, "5", { total: 3 }]) {
+    model.set("progress", nonsense);
+    expect(working()?.hidden).toBe(true);
+  }
+  stop();
+});

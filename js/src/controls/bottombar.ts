@@ -1,5 +1,5 @@
 import type { Context } from "../context.js";
-import { el, setAttribute, setText, watch } from "../dom.js";
+import { button, el, setAttribute, setText, watch } from "../dom.js";
 import { rowSums } from "./honesty.js";
 
 const STATUS = {
@@ -10,7 +10,7 @@ const STATUS = {
 } as const;
 
 /** Where the data comes from, what went wrong, and the keys. */
-export function makeBottomBar({ state, source, life }: Context): HTMLElement {
+export function makeBottomBar({ state, source, life }: Context, stop: () => void): HTMLElement {
   const status = el("span", { class: "status" });
   const sums = el("span", { class: "sums" });
   const message = el("span", { class: "message", role: "status" });
@@ -19,12 +19,27 @@ export function makeBottomBar({ state, source, life }: Context): HTMLElement {
     { class: "help" },
     "hover a token · click to pin · ←→ layer · ↑↓ head · / find · Esc release",
   );
+  const bar = el("progress", { "aria-label": "Progress" });
+  const done = el("span");
+  const stopper = button({}, stop, "Stop");
+  const working = el("span", { class: "progress" }, bar, done, stopper);
   watch(life, () => {
-    setText(status, STATUS[source.status.value]);
-    setAttribute(status, "data-status", source.status.value);
+    const busy = source.status.value === "silent" && state.page.progress.value !== null;
+    setText(status, busy ? "kernel at work: interrupt it to stop" : STATUS[source.status.value]);
+    stopper.hidden = busy;
+    setAttribute(status, "data-status", busy ? "live" : source.status.value);
     setText(sums, rowSums(state.now.kind.value.notes)?.text ?? "");
     setText(message, state.page.message.value);
     help.hidden = state.page.message.value !== "";
   });
-  return el("div", { class: "bottombar" }, status, sums, message, help);
+  watch(life, () => {
+    const progress = state.page.progress.value;
+    working.hidden = progress === null;
+    if (!progress) return;
+    setAttribute(bar, "max", progress.total ?? 1);
+    setAttribute(bar, "value", progress.total === null ? undefined : progress.done);
+    const total = progress.total === null ? "" : ` of ${progress.total}`;
+    setText(done, `${progress.done}${total} ${progress.label}`);
+  });
+  return el("div", { class: "bottombar" }, status, sums, working, message, help);
 }

@@ -32,7 +32,7 @@ export function headChips(context: Context): (head: Head) => string[] {
       source.statistic(kind.kind, name, life).then(
         (reply) => {
           replies.set(`${kind.kind}|${name}`, reply);
-          version.value += 1;
+          version.value = version.peek() + 1;
         },
         () => {},
       );

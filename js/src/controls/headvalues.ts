@@ -79,7 +79,7 @@ export function headValues(context: Context): HeadValues {
       (reply) => {
         if (wanted.aborted) return;
         answer = { reply, kind };
-        version.value += 1;
+        version.value = version.peek() + 1;
       },
       (error: unknown) => {
         if (!wanted.aborted) state.page.message.value = messageOf(error);

@@ -260,7 +260,8 @@ class Recording:
         def capture(tokens: TokenTexts | None = None, *, tokenizer: Any = None, item: int = 0) -> Capture:
             return self._make(item, tokens, tokenizer, None, steps.recorded(total), inputs)
 
-        return Step(self._counts.ended - 1, None if steps.fed is None else steps.fed.tolist(), capture)
+        expected = None if self._generating is None else self._generating.option(self._model, "max_new_tokens")
+        return Step(self._counts.ended - 1, None if steps.fed is None else steps.fed.tolist(), capture, expected)
 
     def _finished(self) -> int:
         """Check that the block ended with one whole, verified pass; give the number of inputs."""

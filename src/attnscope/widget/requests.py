@@ -38,6 +38,13 @@ class RequestDesk:
         self._cancelled: set[Any] = set()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="attnscope")
 
+    def show(self, held: Held) -> None:
+        """Answer from something else from now on; what waits is dropped, as it asks about what is gone."""
+        with self._lock:
+            waiting, self._held = list(self._waiting), held
+        for identity in waiting:
+            self._cancel(identity)
+
     def take(self, message: Any) -> None:
         """Take one message: a request is answered in turn, a cancel drops the request it names."""
         if isinstance(message, dict) and message.get("type") == "cancel":

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from traitlets import TraitError
 
-from attnscope.errors import AttnscopeError, NotFoundError
+from attnscope.attention.capture import Capture
+from attnscope.errors import AttnscopeError, InputTypeError, NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +19,23 @@ if TYPE_CHECKING:
 
 class SelectionError(NotFoundError, TraitError):
     """What was selected is not in the capture; the widget keeps what it showed."""
+
+
+def require_capture(capture: Any) -> None:
+    """Refuse to show anything else."""
+    if isinstance(capture, Capture):
+        return
+    hint = " Index the list for one of them." if isinstance(capture, list) else ""
+    raise InputTypeError(
+        f"AttentionWidget shows a Capture, got {type(capture).__name__}.{hint} Make one with "
+        "attnscope.capture(model, tokenizer, text) or from_attentions(...)."
+    )
+
+
+def has_head(attention: Attention, pair: Sequence[int]) -> bool:
+    """Whether there is such a head."""
+    layer, head = pair
+    return layer in attention.stored and head < attention.stored[layer].n_heads
 
 
 def checked_heads(attention: Attention, heads: Any) -> list[list[int]]:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import anywidget
 import traitlets as t
 
-from attnscope.attention.capture import Capture
 from attnscope.errors import InputTypeError
 from attnscope.widget.keeping import Selection, selection_of, snippet_of
 from attnscope.widget.requests import RequestDesk
@@ -20,8 +19,10 @@ from attnscope.widget.selection import (
     checked_positions,
     checked_spans,
     fitting_spans,
+    has_head,
     heads_in_layer,
     layer_of_heads,
+    require_capture,
 )
 from attnscope.wire.assets import asset
 from attnscope.wire.comparing import describe_comparison, with_change
@@ -32,8 +33,10 @@ from attnscope.wire.question import Held
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable
 
-    from attnscope.attention.capture import Attention
+    from attnscope.attention.capture import Attention, Capture
+    from attnscope.widget.live import Live
 
 VIEWS = ("links", "matrix", "text", "compare")
 GROUPINGS = ("auto", "none", "span", "turn", "segment", "sentence")
@@ -83,6 +86,8 @@ class AttentionWidget(anywidget.AnyWidget):
     _compare = t.Dict().tag(sync=True)
     _first: t.List[Any] = t.List().tag(sync=True)
 
+    progress = t.Instance(dict, allow_none=True).tag(sync=True)
+    """How far the work is that the widget follows, as ``{"done", "total", "label"}``; None when there is none."""
     kind = t.Unicode().tag(sync=True)
     """Kind of attention shown, one of ``capture.kinds``."""
     view = t.Enum(VIEWS, default_value="links").tag(sync=True)
@@ -140,11 +145,11 @@ class AttentionWidget(anywidget.AnyWidget):
         compare: Capture | None = None,
         **traits: Any,
     ) -> None:
-        _refuse_others(capture)
+        require_capture(capture)
         if compare is not None:
-            _refuse_others(compare)
+            require_capture(compare)
         _refuse_unknown(traits)
-        self.capture = capture
+        self._shown = capture
         kind = capture.kinds[0] if kind is None else kind
         attention = self._attention(kind)
         if heads is not None:
@@ -157,6 +162,7 @@ class AttentionWidget(anywidget.AnyWidget):
         self.compared = compare
         compared: Any = {} if compare is None else describe_comparison(capture, compare)
         self._desk = RequestDesk(Held(capture, compare), self._send_reply)
+        self._stop: Callable[[], object] | None = None
         super().__init__(
             _capture=with_change(describe(capture), compared),
             _compare=compared,
@@ -181,6 +187,35 @@ class AttentionWidget(anywidget.AnyWidget):
             "- run this cell in a notebook to see it live, or save it with .save('page.html')"
         )
 
+    @property
+    def capture(self) -> Capture:
+        """The capture shown. Setting another shows that one, with what is selected as far as it has it."""
+        return self._shown
+
+    @capture.setter
+    def capture(self, capture: Capture) -> None:
+        require_capture(capture)
+        kind = self.kind if self.kind in capture.kinds else capture.kinds[0]
+        attention = capture[kind]
+        heads = [pair for pair in self.heads if has_head(attention, pair)]
+        layer = self.layer if self.layer in attention.stored else attention.layers[0]
+        self._shown = capture
+        compared: Any = {} if self.compared is None else describe_comparison(capture, self.compared)
+        self._desk.show(Held(capture, self.compared))
+        with self.hold_sync():
+            self.spans = fitting_spans(attention, self.spans)
+            self.more_queries = [at for at in self.more_queries if at < len(attention.queries)]
+            self.more_keys = [at for at in self.more_keys if at < len(attention.keys)]
+            self.query = self.query if self.query is None or self.query < len(attention.queries) else None
+            self.key = self.key if self.key is None or self.key < len(attention.keys) else None
+            if self.measure not in measures_shown(attention):
+                self.measure = "weights"
+            self.kind = kind
+            self.heads = heads or heads_in_layer(attention, [], layer)
+            self._first = first_answers(capture, kind, self.heads, self.query)
+            self._compare = compared
+            self._capture = with_change(describe(capture), compared)
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write what is on screen to a file; the suffix decides.
 
@@ -193,6 +228,41 @@ class AttentionWidget(anywidget.AnyWidget):
         from attnscope.export.save import save
 
         save(self.capture, self._state(), path, self.compared)
+
+    @classmethod
+    def follow(cls, model: Any, tokenizer: Any, *, widget: AttentionWidget | None = None, **traits: Any) -> Live:
+        """Follow a model while it writes: a widget that grows with each token.
+
+        >>> with AttentionWidget.follow(model, tokenizer) as live:                # doctest: +SKIP
+        ...     model.generate(**inputs, max_new_tokens=40)
+        >>> live.capture                                                          # doctest: +SKIP
+
+        Every step is shown with the numbers it was written with; the newest token is pinned until the reader pins
+        another. *Stop* in the page, or ``live.stop()``, ends the block before the next token and keeps what was
+        written. Whether a page's message comes through while a cell runs is up to the notebook; interrupting the
+        kernel always works, and what was written is kept then too.
+
+        Parameters
+        ----------
+        model, tokenizer
+            As for :func:`attnscope.record`; not for beams.
+        widget
+            A widget on screen already; without one, one is made and shown at the first token.
+        **traits
+            Traits of the widget that is made.
+        """
+        from IPython.display import display
+
+        from attnscope.widget.live import Live
+
+        _refuse_unknown(traits)
+
+        def make(capture: Capture) -> AttentionWidget:
+            made = cls(capture, **traits)
+            display(made)  # type: ignore[no-untyped-call]  # IPython has no types
+            return made
+
+        return Live(model, tokenizer, make, widget)
 
     @property
     def selection(self) -> Selection:
@@ -242,6 +312,10 @@ class AttentionWidget(anywidget.AnyWidget):
             self.send(reply, buffers)
 
     def _on_message(self, _widget: Any, content: Any, _buffers: Any) -> None:
+        if isinstance(content, dict) and content.get("type") == "stop":
+            if self._stop is not None:
+                self._stop()
+            return
         self._desk.take(content)
 
     @t.validate("kind")
@@ -310,16 +384,6 @@ class AttentionWidget(anywidget.AnyWidget):
                 self.measure = "weights"
             self.heads = heads_in_layer(attention, [pair for pair in self.heads if pair[0] == layer], layer)
             self.layer = layer
-
-
-def _refuse_others(capture: Any) -> None:
-    """Refuse what is no capture."""
-    if not isinstance(capture, Capture):
-        hint = " Index the list for one of them." if isinstance(capture, list) else ""
-        raise InputTypeError(
-            f"AttentionWidget shows a Capture, got {type(capture).__name__}.{hint} Make one with "
-            "attnscope.capture(model, tokenizer, text) or from_attentions(...)."
-        )
 
 
 def _refuse_unknown(traits: dict[str, Any]) -> None:

@@ -38,11 +38,14 @@ class Step:
         model was given vectors.
     capture
         Makes the capture of all rows so far, as :meth:`Recording.capture` does; ``capture(tokenizer=tokenizer)``.
+    expected
+        Most passes there will be, where ``generate()`` was told how many new tokens to write.
     """
 
     number: int
     ids: list[list[int]] | None
     capture: Callable[..., Capture]
+    expected: int | None = None
 
 
 class Steps:
