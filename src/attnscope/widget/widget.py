@@ -214,7 +214,7 @@ class AttentionWidget(anywidget.AnyWidget):
             self.heads = heads or heads_in_layer(attention, [], layer)
             self._first = first_answers(capture, kind, self.heads, self.query)
             self._compare = compared
-            self._capture = with_change(describe(capture), compared)
+            self._capture = dict(with_change(describe(capture), compared))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write what is on screen to a file; the suffix decides.
