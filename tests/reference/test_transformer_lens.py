@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from attnscope import analysis, capture
-from attnscope.analysis import patterns, targets
 from attnscope.recording import small
 from tests.models import handbuilt
 
@@ -16,11 +15,7 @@ from transformer_lens import head_detector
 from transformer_lens.model_bridge import TransformerBridge
 from transformers import AutoTokenizer
 
-PATTERNS = {
-    "previous_token_head": targets.Offset(-1),
-    "duplicate_token_head": targets.Duplicate(),
-    "induction_head": targets.Induction(),
-}
+PATTERNS = ("previous_token", "duplicate_token", "induction")
 MODELS = {
     "set by hand": (lambda: (handbuilt.gpt2(), handbuilt.tokenizer()), handbuilt.repeated()),
     "set by hand, random letters": (lambda: (handbuilt.gpt2(), handbuilt.tokenizer()), handbuilt.random_letters()),
@@ -53,10 +48,10 @@ def test_weights(both):
 @pytest.mark.parametrize("name", PATTERNS)
 def test_patterns(both, name):
     ours, bridge, text = both
-    ask = getattr(head_detector, f"get_{name}_detection_pattern")
+    ask = getattr(head_detector, f"get_{name}_head_detection_pattern")
     theirs = ask(bridge.to_tokens(text).cpu()).numpy()
     ones = analysis.pattern_score(ours, theirs)
-    mine = patterns.pattern_scores(ours, {name: PATTERNS[name]})[name]
+    mine = analysis.pattern_score(ours, name)
     np.testing.assert_array_equal(mine.rows, ones.rows)
     np.testing.assert_array_equal(mine.mass, ones.mass)
 
@@ -64,8 +59,8 @@ def test_patterns(both, name):
 @pytest.mark.parametrize("name", PATTERNS)
 def test_scores(both, name):
     ours, bridge, text = both
-    theirs = head_detector.detect_head(bridge, text, name).numpy()
-    score = patterns.pattern_scores(ours, {name: PATTERNS[name]})[name]
+    theirs = head_detector.detect_head(bridge, text, f"{name}_head").numpy()
+    score = analysis.pattern_score(ours, name)
     np.testing.assert_allclose(score.diluted, theirs, rtol=0, atol=1e-5)
     # Where a row in two can show the pattern, theirs is about half of ours.
     np.testing.assert_allclose(score.mass * score.rows / len(ours.tokens), theirs, rtol=0, atol=1e-5)

@@ -24,7 +24,7 @@ from attnscope.analysis.offsets import Offsets, next_token, offset_share, previo
 from attnscope.analysis.patterns import PatternScore, pattern_score
 from attnscope.analysis.received import attention_received
 from attnscope.analysis.relations import relation_heads
-from attnscope.analysis.repeats import duplicate_token, induction
+from attnscope.analysis.repeats import duplicate_token, induction, repeated_random
 from attnscope.analysis.roles import head_roles
 from attnscope.analysis.shapes import pattern_shapes
 from attnscope.analysis.sinks import sink_rate, sink_share
@@ -33,6 +33,7 @@ from attnscope.analysis.statistics import STATISTICS, Statistic, statistic
 from attnscope.analysis.summary import summary
 from attnscope.analysis.sums import Sums
 from attnscope.analysis.top_keys import KeyHit, top_keys
+from attnscope.analysis.variability import variability
 
 __all__ = [
     "STATISTICS",
@@ -75,6 +76,7 @@ __all__ = [
     "previous_token",
     "punctuation_share",
     "relation_heads",
+    "repeated_random",
     "self_share",
     "separator_share",
     "similar_heads",
@@ -85,4 +87,5 @@ __all__ = [
     "strongest_offset",
     "summary",
     "top_keys",
+    "variability",
 ]

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from attnscope.analysis.blocks import Target, walk
-from attnscope.analysis.rows import attention_of
+from attnscope.analysis.rows import attention_of, require_one_sequence
 from attnscope.analysis.sums import Sums
-from attnscope.analysis.targets import target_of
+from attnscope.analysis.targets import INSIDE_ONE_TEXT, target_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -85,7 +85,7 @@ class PatternScore:
 
 def pattern_score(
     c: Capture,
-    target: np.ndarray | Callable[[np.ndarray, Tokens], np.ndarray],
+    target: str | np.ndarray | Callable[[np.ndarray, Tokens], np.ndarray],
     *,
     content: bool = False,
     kind: str | None = None,
@@ -96,7 +96,9 @@ def pattern_score(
     ----------
     target
         bool [queries, keys], True where a head that does this would look; or, so that no such array is needed, a
-        function of some query positions, int [rows], and the key tokens, that gives those rows (or one for all).
+        function of some query positions, int [rows], and the key tokens, that gives those rows (or one for all); or the
+        name of a pattern: ``"previous_token"``, ``"self"``, ``"next_token"``, ``"local"``, ``"duplicate_token"``,
+        ``"induction"``, ``"sink"``, ``"separator"``, ``"punctuation"``.
     content
         Leave special tokens out on both sides, and scale what is left of each row to sum 1: attention given that it
         goes to content.
@@ -108,11 +110,12 @@ def pattern_score(
 
     Raises
     ------
-    InputTypeError, InputError
-        For a pattern of another shape or type.
+    InputTypeError, InputError, NotFoundError
+        For a pattern of another shape or type, or a name that is not there.
     """
-    queries, keys = c.tokens_of(kind)
-    return pattern_scores(c, {"it": target_of(target, len(queries), len(keys))}, kind, content=content)["it"]
+    if isinstance(target, str) and target in INSIDE_ONE_TEXT:
+        require_one_sequence(c, kind, f"The pattern {target!r}")
+    return pattern_scores(c, {"it": target_of(target, *c.tokens_of(kind))}, kind, content=content)["it"]
 
 
 def pattern_scores(

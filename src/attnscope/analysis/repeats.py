@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from attnscope.analysis.measures import Share
 from attnscope.analysis.rows import head_mean, require_one_sequence
 from attnscope.analysis.targets import Duplicate, Induction
+from attnscope.errors import InputError
 
 if TYPE_CHECKING:
-    import numpy as np
+    from collections.abc import Sequence
 
     from attnscope.attention.capture import Capture
 
@@ -35,8 +38,8 @@ def induction(c: Capture, *, content: bool = False, kind: str | None = None) -> 
     """Weight on tokens that followed an earlier occurrence of the query's token (prefix matching, Olsson et al. 2022).
 
     They average entries over texts of random tokens that repeat; here the matches of a query are summed and queries
-    averaged, so that several matches do not lower the score. Ask it of a text that repeats, best one without meaning:
-    in plain language a repeated word has other reasons to be looked at.
+    averaged, so that several matches do not lower the score. Ask it of a text that repeats, best one without meaning
+    (:func:`repeated_random`): in plain language a repeated word has other reasons to be looked at.
 
     Parameters
     ----------
@@ -51,3 +54,38 @@ def induction(c: Capture, *, content: bool = False, kind: str | None = None) -> 
     """
     require_one_sequence(c, kind, "Induction")
     return head_mean(c, Share(Induction()), kind, content=content)
+
+
+def repeated_random(
+    ids: Sequence[int] | np.ndarray, *, length: int = 25, times: int = 4, first: int | None = None, seed: int = 0
+) -> np.ndarray:
+    """Draw token ids without meaning that repeat, to look for induction heads in (Olsson et al. 2022).
+
+    They take a start token and 25 random tokens four times over, ten times anew, and leave out the most common and the
+    rarest tokens: ``capture(model, tokenizer, {"input_ids": torch.tensor(repeated_random(ids, seed=0))})``, and
+    ``pattern_score(c, "induction")`` of several such captures added up.
+
+    Parameters
+    ----------
+    ids
+        The ids to draw from, each at most once per round.
+    length, times
+        Tokens of a round, and rounds.
+    first
+        The start token's id; None for none.
+    seed
+        Other seeds draw others.
+
+    Returns
+    -------
+    numpy.ndarray
+        int64 [tokens].
+    """
+    choices = np.unique(np.asarray(ids, np.int64))
+    if not 0 < length <= choices.size or times < 1:
+        raise InputError(
+            f"{choices.size} different ids make rounds of 1 to {choices.size} tokens, once or more; got rounds of "
+            f"{length}, {times} times."
+        )
+    drawn = np.random.default_rng(seed).choice(choices, length, replace=False)
+    return np.concatenate([[] if first is None else [first], np.tile(drawn, times)]).astype(np.int64)

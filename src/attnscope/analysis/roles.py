@@ -10,36 +10,14 @@ from attnscope.analysis.entropy import entropy
 from attnscope.analysis.patterns import pattern_scores
 from attnscope.analysis.rows import attention_of, is_one_sequence
 from attnscope.analysis.tables import table
-from attnscope.analysis.targets import (
-    Class,
-    Duplicate,
-    Induction,
-    Offset,
-    Sink,
-    Window,
-    is_punctuation,
-    is_separator,
-)
+from attnscope.analysis.targets import ANYWHERE, AT_ONE_PLACE, PATTERNS
 from attnscope.errors import InputError
 
 if TYPE_CHECKING:
-    from attnscope.analysis.blocks import Target
     from attnscope.attention.capture import Capture
 
 FIRES, BROAD, FEWEST = 0.5, 0.9, 3
 """Margin from which a role fires, normalised entropy from which a head is broad, and the fewest rows that tell."""
-
-AT_ONE_PLACE: dict[str, Target] = {"previous_token": Offset(-1), "self": Offset(0), "next_token": Offset(1)}
-INSIDE_ONE_TEXT: dict[str, Target] = AT_ONE_PLACE | {
-    "duplicate_token": Duplicate(),
-    "induction": Induction(),
-    "local": Window(3),
-}
-ANYWHERE: dict[str, Target] = {
-    "sink": Sink(),
-    "separator": Class(is_separator),
-    "punctuation": Class(is_punctuation),
-}
 COLUMNS = ["layer", "head", "role", "score", "hit", "chance", "margin", "rows", "fires"]
 
 
@@ -72,7 +50,7 @@ def head_roles(c: Capture, *, threshold: float = FIRES, content: bool = False, k
     if not 0 < threshold <= 1:
         raise InputError(f"A threshold for the margin is above 0 and at most 1, got {threshold!r}.")
     attention = attention_of(c, kind)
-    targets = (INSIDE_ONE_TEXT if is_one_sequence(attention) else {}) | ANYWHERE
+    targets = PATTERNS if is_one_sequence(attention) else ANYWHERE
     scores = {
         name: score
         for name, score in pattern_scores(c, targets, kind, content=content).items()

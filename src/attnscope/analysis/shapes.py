@@ -8,10 +8,9 @@ import numpy as np
 
 from attnscope.analysis.blocks import blocks, walk
 from attnscope.analysis.patterns import pattern_scores
-from attnscope.analysis.roles import AT_ONE_PLACE
 from attnscope.analysis.rows import attention_of, require_one_sequence
 from attnscope.analysis.tables import table
-from attnscope.analysis.targets import SameSegment
+from attnscope.analysis.targets import AT_ONE_PLACE, SameSegment
 
 if TYPE_CHECKING:
     from attnscope.attention.capture import Attention, Capture

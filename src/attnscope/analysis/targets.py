@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from attnscope.errors import InputError, InputTypeError
+from attnscope.errors import InputError, InputTypeError, NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from attnscope.analysis.blocks import Block
+    from attnscope.analysis.blocks import Block, Target
     from attnscope.attention.tokens import Tokens
 
 
@@ -118,18 +118,23 @@ class Given:
         return found
 
 
-def target_of(pattern: object, n_queries: int, n_keys: int) -> Given:
-    """Take a pattern handed in by a user."""
+def target_of(pattern: object, queries: Tokens, keys: Tokens) -> Target:
+    """Take a pattern handed in by a user: by name, as a function, or as an array."""
+    if isinstance(pattern, str):
+        if pattern not in PATTERNS:
+            raise NotFoundError(f"There is no pattern {pattern!r}; there are {', '.join(PATTERNS)}.")
+        return PATTERNS[pattern]
     if callable(pattern):
         return Given(pattern)
+    n_queries, n_keys = len(queries), len(keys)
     try:
         array = np.asarray(pattern)
     except ValueError:
         array = np.asarray(None)
     if array.dtype.kind not in "biuf" or array.shape != (n_queries, n_keys) or not np.isin(array, (0, 1)).all():
         raise InputTypeError(
-            f"A pattern is a bool array [queries, keys] = {(n_queries, n_keys)} (or one of 0 and 1), or a function of "
-            f"query positions and key tokens that gives such rows; got {type(pattern).__name__}"
+            f"A pattern is a bool array [queries, keys] = {(n_queries, n_keys)} (or one of 0 and 1), a function of "
+            f"query positions and key tokens that gives such rows, or a name; got {type(pattern).__name__}"
             f"{f' of {array.dtype} {array.shape}' if array.ndim else ''}."
         )
     return Given(array.astype(bool))
@@ -153,6 +158,21 @@ def is_separator(tokens: Tokens) -> np.ndarray:
 def is_punctuation(tokens: Tokens) -> np.ndarray:
     """Mark tokens of nothing but punctuation (Unicode's class P)."""
     return np.array([_is_punctuation(text) for text in tokens.text], bool) & ~tokens.special
+
+
+AT_ONE_PLACE: dict[str, Target] = {"previous_token": Offset(-1), "self": Offset(0), "next_token": Offset(1)}
+INSIDE_ONE_TEXT: dict[str, Target] = AT_ONE_PLACE | {
+    "local": Window(3),
+    "duplicate_token": Duplicate(),
+    "induction": Induction(),
+}
+ANYWHERE: dict[str, Target] = {
+    "sink": Sink(),
+    "separator": Class(is_separator),
+    "punctuation": Class(is_punctuation),
+}
+PATTERNS = INSIDE_ONE_TEXT | ANYWHERE
+"""Patterns by name; those inside one text compare positions of queries and keys."""
 
 
 def has_duplicates(tokens: Tokens) -> bool:

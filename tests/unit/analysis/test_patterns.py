@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given as drawn
 from hypothesis import strategies as st
 
-from attnscope import from_attentions
+from attnscope import analysis, from_attentions
 from attnscope.analysis import Sums, pattern_score, previous_token, strongest_offset
-from attnscope.analysis.targets import has_duplicates, is_punctuation, is_separator
+from attnscope.analysis.targets import PATTERNS, has_duplicates, is_punctuation, is_separator
 from attnscope.attention import compute
 from attnscope.attention.tokens import Tokens
-from attnscope.errors import InputError, InputTypeError
+from attnscope.errors import InputError, InputTypeError, NotFoundError
 from tests.unit.analysis import maps
 
 
@@ -94,10 +94,28 @@ class TestScore:
         assert math.isnan(score.mass[0, 0])
         assert math.isnan(score.hit[0, 0])
 
-    @pytest.mark.parametrize("wrong", [np.eye(4), np.full((6, 6), 0.5), "previous", None, np.eye(6, dtype=int) * 2])
+    @pytest.mark.parametrize("wrong", [np.eye(4), np.full((6, 6), 0.5), None, np.eye(6, dtype=int) * 2])
     def test_other_things_are_refused(self, wrong):
         with pytest.raises(InputTypeError, match=r"A pattern is a bool array .* \(6, 6\)"):
             pattern_score(maps.given(maps.random_rows(1, 6, 6)), wrong)
+
+    def test_patterns_by_name(self):
+        c = maps.given(maps.random_rows(2, 6, 6), tokens=["[CLS]", "a", "b", ".", "a", "[SEP]"])
+        by_name = {
+            "previous_token": analysis.previous_token, "self": analysis.self_share, "next_token": analysis.next_token,
+            "local": analysis.local_share, "duplicate_token": analysis.duplicate_token,
+            "induction": analysis.induction, "sink": analysis.sink_share, "separator": analysis.separator_share,
+            "punctuation": analysis.punctuation_share,
+        }  # fmt: skip
+        assert set(by_name) == set(PATTERNS)
+        for name, ask in by_name.items():
+            np.testing.assert_allclose(pattern_score(c, name).mass, ask(c), rtol=1e-6, err_msg=name)
+        with pytest.raises(NotFoundError, match="no pattern 'previous'; there are previous_token, self"):
+            pattern_score(c, "previous")
+        cross = maps.given(maps.random_rows(2, 4, 4), key_tokens=list("wxyz"))
+        assert pattern_score(cross, "sink").rows.all()
+        with pytest.raises(InputError, match="The pattern 'self' compares positions"):
+            pattern_score(cross, "self")
 
     def test_functions_that_give_other_things_are_refused(self):
         with pytest.raises(InputError, match=r"gives bool \[rows, keys\] = \(6, 6\).*float64 \(6, 6\)"):
