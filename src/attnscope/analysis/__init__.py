@@ -15,6 +15,7 @@ from attnscope.analysis.distance import mean_distance
 from attnscope.analysis.entities import entity_heads
 from attnscope.analysis.entropy import effective_keys, entropy
 from attnscope.analysis.find_heads import HeadHit, find_heads
+from attnscope.analysis.flow import Flow, flow
 from attnscope.analysis.head_table import head_table
 from attnscope.analysis.health import Finding, health
 from attnscope.analysis.likeness import LikeHead, head_distance, heads_like, heads_of, similar_heads
@@ -26,6 +27,7 @@ from attnscope.analysis.received import attention_received
 from attnscope.analysis.relations import relation_heads
 from attnscope.analysis.repeats import duplicate_token, induction, repeated_random
 from attnscope.analysis.roles import head_roles
+from attnscope.analysis.rollout import rollout
 from attnscope.analysis.shapes import pattern_shapes
 from attnscope.analysis.sinks import sink_rate, sink_share
 from attnscope.analysis.sparsity import gini, keys_needed, negligible_share
@@ -33,12 +35,14 @@ from attnscope.analysis.statistics import STATISTICS, Statistic, statistic
 from attnscope.analysis.summary import summary
 from attnscope.analysis.sums import Sums
 from attnscope.analysis.top_keys import KeyHit, top_keys
+from attnscope.analysis.value_weighted import value_weighted
 from attnscope.analysis.variability import variability
 
 __all__ = [
     "STATISTICS",
     "Comparison",
     "Finding",
+    "Flow",
     "HeadHit",
     "KeyHit",
     "LikeHead",
@@ -55,6 +59,7 @@ __all__ = [
     "entity_heads",
     "entropy",
     "find_heads",
+    "flow",
     "gini",
     "head_clusters",
     "head_distance",
@@ -77,6 +82,7 @@ __all__ = [
     "punctuation_share",
     "relation_heads",
     "repeated_random",
+    "rollout",
     "self_share",
     "separator_share",
     "similar_heads",
@@ -87,5 +93,6 @@ __all__ = [
     "strongest_offset",
     "summary",
     "top_keys",
+    "value_weighted",
     "variability",
 ]

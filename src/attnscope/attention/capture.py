@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from attnscope.attention.arrays import byte_count
 from attnscope.attention.compute import row_blocks
 from attnscope.attention.layers import Layer, QueriesKeys
-from attnscope.errors import InputError, InputTypeError, NotFoundError, TooLargeError
+from attnscope.attention.memory import require_memory
+from attnscope.errors import InputError, InputTypeError, NotFoundError
 
 if TYPE_CHECKING:
+    import os
+
+    from attnscope.attention.arrays import Array
     from attnscope.attention.tokens import Tokens
 
 Positions = int | slice | Sequence[int] | np.ndarray | None
@@ -39,6 +43,8 @@ class Attention:
         layer's real output, relative to the largest output. Empty where nothing could be checked.
     modules
         Per layer, the path of the module in its model. Empty where it is not known.
+    extra
+        Further measures by name, per layer, each [heads, queries, keys]: ``{"gradient": {0: …}}``.
     """
 
     kind: str
@@ -48,6 +54,7 @@ class Attention:
     how: Mapping[int, str] = field(default_factory=dict)
     check: Mapping[int, float] = field(default_factory=dict)
     modules: Mapping[int, str] = field(default_factory=dict)
+    extra: Mapping[str, Mapping[int, Array]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.stored:
@@ -59,6 +66,14 @@ class Attention:
                     f"{layer.n_keys} keys, but got {_sides(self.queries, self.keys)}. "
                     "Give one token per position, special tokens included; with cross-attention give key_tokens too."
                 )
+        for name, layers in self.extra.items():
+            for number, array in layers.items():
+                layer = self.layer(number)
+                if tuple(array.shape) != (layer.n_heads, layer.n_queries, layer.n_keys):
+                    raise InputError(
+                        f"The measure {name!r} has shape {tuple(array.shape)} in layer {number}; expected "
+                        f"{(layer.n_heads, layer.n_queries, layer.n_keys)}, [heads, queries, keys]."
+                    )
 
     def __repr__(self) -> str:
         return f"Attention({self.kind}, {self.shape_text}, {_sides(self.queries, self.keys)})"
@@ -93,7 +108,12 @@ class Attention:
     def nbytes(self) -> int:
         """Bytes the layers take; masks that layers share count once."""
         masks = {id(layer.mask): layer.mask for layer in self.stored.values()}
-        return sum(layer.nbytes for layer in self.stored.values()) + sum(mask.nbytes for mask in masks.values())
+        extra = [array for layers in self.extra.values() for array in layers.values()]
+        return (
+            sum(layer.nbytes for layer in self.stored.values())
+            + sum(mask.nbytes for mask in masks.values())
+            + sum(byte_count(array) for array in extra)
+        )
 
     @property
     def is_causal(self) -> bool:
@@ -159,7 +179,11 @@ class Attention:
         heads = range(source.n_heads) if head is None else [self.head(layer, head)]
         rows, one_row = _positions(queries, source.n_queries, "query")
         columns, one_column = _positions(keys, source.n_keys, "key")
-        _require_memory(4 * len(heads) * len(rows) * len(columns))
+        require_memory(
+            4 * len(heads) * len(rows) * len(columns),
+            "These weights",
+            "Ask for one head, for some queries (queries=slice(0, 512)), or for overview(layer, head)",
+        )
         result = np.empty((len(heads), len(rows), len(columns)), np.float32)
         for h, number in enumerate(heads):
             for block in row_blocks(len(rows), source.n_keys):
@@ -376,15 +400,3 @@ def _positions(wanted: Positions, n: int, side: str) -> tuple[np.ndarray, bool]:
     if outside.size:
         raise NotFoundError(f"There is no {side} position {outside.flat[0]}: the positions are 0 to {n - 1}.")
     return np.atleast_1d(chosen).astype(np.int64) % n, chosen.ndim == 0
-
-
-def _require_memory(nbytes: int) -> None:
-    """Refuse an answer that would take more memory than is free, where the system says how much that is."""
-    if nbytes < 1 << 28 or not hasattr(os, "sysconf") or "SC_AVPHYS_PAGES" not in os.sysconf_names:
-        return
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if nbytes > free:
-        raise TooLargeError(
-            f"These weights would take {nbytes / 1e9:.1f} GB and {free / 1e9:.1f} GB are free. "
-            "Ask for one head, for some queries (queries=slice(0, 512)), or for overview(layer, head)."
-        )

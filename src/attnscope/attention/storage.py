@@ -3,9 +3,10 @@
 The metadata of the file holds one entry, ``attnscope``, with::
 
     { version, model, kinds: [ { kind, queries: tokens, keys: tokens | null,
-                                 layers: [ { layer, form, how, check, module, mask, scale, softcap } ] } ] }
+                                 layers: [ { layer, form, how, check, module, mask, scale, softcap, extra } ] } ] }
 
-Arrays are named ``kind.layer.queries`` and so on, masks ``mask.number.start``; layers may share a mask's number.
+Arrays are named ``kind.layer.queries`` and so on, further measures ``kind.layer.extra.name``, masks
+``mask.number.start``; layers may share a mask's number.
 """
 
 from __future__ import annotations
@@ -151,6 +152,10 @@ def _describe(attention: Attention, arrays: dict[str, Array], masks: dict[int, i
             parts = {"weights": layer.weights}
         else:
             raise TypeError(f"unknown kind of layer {type(layer).__name__}")
+        measures = {key: given[number] for key, given in attention.extra.items() if number in given}
+        if measures:
+            entry["extra"] = list(measures)
+            parts |= {f"extra.{key}": array for key, array in measures.items()}
         arrays.update({f"{name}.{key}": array for key, array in parts.items() if array is not None})
         layers.append(entry)
     same = attention.keys is attention.queries
@@ -190,8 +195,11 @@ def _rebuild(header: dict[str, Any], file: Any) -> Capture:
         queries = _rebuild_tokens(entry["queries"])
         keys = queries if entry["keys"] is None else _rebuild_tokens(entry["keys"])
         stored: dict[int, Layer] = {}
+        measures: dict[str, dict[int, Array]] = {}
         for described in entry["layers"]:
             number, name = int(described["layer"]), f"{entry['kind']}.{described['layer']}"
+            for key in described.get("extra", ()):
+                measures.setdefault(_text(key), {})[number] = _get_floats(file, f"{name}.extra.{key}")
             chosen = (int(described["mask"]), len(keys))
             if chosen not in masks:
                 masks[chosen] = _get_mask(file, *chosen, names)
@@ -200,7 +208,7 @@ def _rebuild(header: dict[str, Any], file: Any) -> Capture:
                 continue
             if described["form"] != "queries_keys":
                 raise InputError(f"unknown form {described['form']!r} of layer {number}")
-            extra = {key: _get_floats(file, f"{name}.{key}") for key in _OPTIONAL if f"{name}.{key}" in names}
+            given = {key: _get_floats(file, f"{name}.{key}") for key in _OPTIONAL if f"{name}.{key}" in names}
             softcap = None if described["softcap"] is None else float(described["softcap"])
             stored[number] = QueriesKeys(
                 _get_floats(file, f"{name}.queries"),
@@ -208,13 +216,13 @@ def _rebuild(header: dict[str, Any], file: Any) -> Capture:
                 float(described["scale"]),
                 masks[chosen],
                 softcap=softcap,
-                **extra,
+                **given,
             )
         how = {int(d["layer"]): str(d["how"]) for d in entry["layers"] if d["how"] is not None}
         check = {int(d["layer"]): float(d["check"]) for d in entry["layers"] if d["check"] is not None}
         modules = {int(d["layer"]): _text(d["module"]) for d in entry["layers"] if d.get("module") is not None}
         kind = _text(entry["kind"])
-        kinds[kind] = Attention(kind, stored, queries, keys, how, check, modules)
+        kinds[kind] = Attention(kind, stored, queries, keys, how, check, modules, measures)
     return Capture(kinds, _text(header["model"]))
 
 

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from attnscope.analysis.cells import measures_available
 from attnscope.analysis.head_table import measures_of
 from attnscope.attention.gaps import gaps_of
 from attnscope.attention.turns import turns_of
-from attnscope.wire.protocol import VERSION, CaptureInfo, KindInfo, Measure, Notes, TokensInfo
+from attnscope.wire.protocol import MEASURES, VERSION, CaptureInfo, KindInfo, Measure, Notes, TokensInfo
 
 if TYPE_CHECKING:
     from attnscope.attention.capture import Attention, Capture
@@ -52,7 +53,8 @@ def _kind(capture: Capture, attention: Attention, error: float) -> KindInfo:
 
 def measures_shown(attention: Attention) -> list[Measure]:
     """Name the measures the page can be shown of one kind of attention, weights first."""
-    return ["weights", "scores"] if attention.has_scores else ["weights"]
+    available = measures_available(attention)
+    return [name for name in MEASURES if name in available]
 
 
 def _label(attention: Attention) -> str:

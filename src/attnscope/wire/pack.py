@@ -71,8 +71,8 @@ def _stored(capture: Capture, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
             layers.append({"kind": attention.kind, "layer": number, "mask": masks[id(layer.mask)], **described})
     info = describe(capture, error=PACKED_ERROR if packed else 0.0)
     for kind in info["kinds"]:
-        if _form(capture[kind["kind"]]) == "weights":
-            kind["measures"] = ["weights"]
+        computed = ("weights",) if _form(capture[kind["kind"]]) == "weights" else ("weights", "scores")
+        kind["measures"] = [name for name in kind["measures"] if name in computed]
     return {"capture": info, "layers": layers, "masks": described_masks}
 
 

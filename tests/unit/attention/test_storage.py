@@ -416,3 +416,14 @@ def test_tokens_without_media_are_written_as_before(tmp_path):
     header = json.loads((tmp_path / "plain").read_bytes()[8 : 8 + size])
     written = json.loads(header["__metadata__"]["attnscope"])["kinds"][0]["queries"]
     assert set(written) == {"text", "special", "words", "segments", "ids", "offsets"}
+
+
+@pytest.mark.parametrize("move", [np.asarray, torch.from_numpy])
+def test_further_measures_come_back(tmp_path, move):
+    layers = everything()["self"].stored
+    shape = (layers[2].n_heads, N, N)
+    effects = move(np.random.default_rng(0).standard_normal(shape).astype(np.float32))
+    capture_of({2: layers[2]}, extra={"gradient": {2: effects}}).save(tmp_path / "c")
+    again = load(tmp_path / "c")["self"].extra
+    assert list(again) == ["gradient"]
+    assert (to_float32(again["gradient"][2]) == to_float32(effects)).all()

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from attnscope import from_attentions, from_queries_keys
+from attnscope.analysis import rollout, value_weighted
 from attnscope.wire.answer import Cancelled, answer
 from attnscope.wire.answers import cells
 
@@ -48,6 +49,31 @@ def test_scores(capture):
     true = capture.scores(1, 0)
     assert np.array_equal(got[np.isfinite(true)], true[np.isfinite(true)])
     assert np.isnan(got[np.isinf(true)]).all()
+
+
+def test_measures_beyond_weights():
+    drawn = np.random.default_rng(4).normal(size=(3, 2, 6, 4)).astype("f4")
+    c = from_queries_keys(drawn, drawn, list("abcdef"), causal=True, values=drawn)
+    before = np.tril(np.ones((6, 6), bool))
+    for measure, true in (("value_weighted", value_weighted(c, 1, share=True)), ("rollout", rollout(c)[[1, 1]])):
+        got = ask(c, type="weights", measure=measure, heads=[[1, 0], [1, 1]], queries=[0, 6], keys=[0, 6])
+        np.testing.assert_allclose(got[:, before], true[:, before], atol=1e-6)
+        assert np.isnan(got[:, ~before]).all()
+
+
+def test_a_rollout_shows_what_only_the_layers_below_see():
+    seen = np.tri(4, dtype=bool) & ~np.tri(4, k=-2, dtype=bool)
+    nothing = np.zeros((1, 4, 2), "f4")
+    c = from_queries_keys([nothing] * 2, [nothing] * 2, list("abcd"), mask=seen)
+    got = ask(c, type="weights", measure="rollout", heads=[[1, 0]], queries=[3, 4], keys=[0, 4])[0, 0]
+    assert np.isnan(got).tolist() == [True, False, False, False]
+
+
+def test_asking_for_a_given_measure_leaves_it_as_it_is():
+    weights = np.full((1, 1, 3, 3), 1 / 3, "f4") * np.tri(3, dtype="f4")
+    c = from_attentions(weights, list("abc"))
+    ask(c, type="weights", measure="weights", heads=[[0, 0]], queries=[0, 3], keys=[0, 3])
+    assert not np.isnan(c.weights(0)).any()
 
 
 def test_pair_gives_every_head_and_nan_where_hidden(capture):

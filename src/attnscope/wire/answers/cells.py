@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from attnscope.analysis.cells import measure_rows
 from attnscope.attention.compute import cell_span
 from attnscope.errors import InputError
 from attnscope.wire.protocol import MEASURES
@@ -33,9 +34,11 @@ def weights(question: Question) -> Numbers:
     blocks = []
     for layer, head in heads:
         question.go_on()
-        read = attention.weights if measure == "weights" else attention.scores
-        block = read(layer, head, queries=rows, keys=columns)
-        block[~attention.layer(layer).mask.allowed(rows)[:, columns]] = np.nan
+        block = measure_rows(question.capture, attention.kind, measure, layer, head, rows)[:, columns].copy()
+        hidden = ~attention.layer(layer).mask.allowed(rows)[:, columns]
+        if measure == "rollout":
+            hidden &= block == 0  # what this layer hides may come through the ones below
+        block[hidden] = np.nan
         blocks.append(block)
     return Numbers(np.stack(blocks))
 

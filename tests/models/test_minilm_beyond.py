@@ -1,0 +1,39 @@
+"""A trained model, beyond its weights: what *it* attends to, and what reaches it."""
+
+from __future__ import annotations
+
+import pytest
+
+from attnscope import capture
+from attnscope.analysis import flow, rollout
+from tests.models.test_minilm import TEXTS
+
+SENTENCES = {TEXTS[0]: "cat", TEXTS[3]: "animal", TEXTS[4]: "trophy"}
+ON_THE_SINK = {TEXTS[0]: 0.588, TEXTS[3]: 0.575, TEXTS[4]: 0.550}
+
+
+@pytest.fixture(scope="module")
+def captures(minilm):
+    return {text: capture(minilm.model, minilm.tokenizer, text, values=True) for text in SENTENCES}
+
+
+class TestRollout:
+    @pytest.mark.parametrize("text", SENTENCES)
+    def test_it_ends_on_the_sink(self, captures, text):
+        c = captures[text]
+        row = rollout(c, "it")[-1]
+        assert row[0] == pytest.approx(ON_THE_SINK[text], abs=2e-3)
+        content = [i for i, special in enumerate(c["self"].keys.special) if not special and i != c.find("it")]
+        assert row[content].max() <= 0.045
+
+    def test_the_flow_is_the_rollout_and_its_paths_end_on_the_sink(self, captures):
+        c = captures[TEXTS[0]]
+        found = flow(c, "it")
+        assert found.nodes[0] == pytest.approx(rollout(c, "it")[-1], abs=1e-5)
+        assert {0, c.find("it")} <= set(found.paths[:3, 0].tolist())
+
+    def test_maximum_flow_hardly_tells_words_apart(self, captures):
+        c = captures[TEXTS[0]]
+        most = flow(c, "it", maximum=True).maximum
+        shares = most / most.sum()
+        assert (shares.min(), shares.max()) == (pytest.approx(0.067, abs=0.01), pytest.approx(0.085, abs=0.01))
