@@ -91,7 +91,30 @@ export interface PairRequest {
   key: number;
 }
 
-export type DataRequest = WeightsRequest | OverviewRequest | StatisticRequest | PairRequest;
+export interface StepsRequest {
+  type: "steps";
+  kind: string;
+  layer: number;
+  head: number;
+  query: number;
+}
+
+export interface VectorsRequest {
+  type: "vectors";
+  kind: string;
+  layer: number;
+  head: number;
+  query: number;
+  keys: Span;
+}
+
+export type DataRequest =
+  | WeightsRequest
+  | OverviewRequest
+  | StatisticRequest
+  | PairRequest
+  | StepsRequest
+  | VectorsRequest;
 export type Message = (DataRequest | { type: "hello" }) & { id: string };
 
 export interface Reply {
@@ -255,6 +278,10 @@ export function isRequest(value: unknown): value is DataRequest {
       return typeof value.statistic === "string";
     case "pair":
       return isCount(value.query) && isCount(value.key);
+    case "steps":
+      return isCount(value.layer) && isCount(value.head) && isCount(value.query);
+    case "vectors":
+      return isCount(value.layer) && isCount(value.head) && isCount(value.query) && isSpan(value.keys);
     default:
       return false;
   }

@@ -28,7 +28,7 @@ function worst(got: Float32Array, expected: Float32Array): number {
 
 test("there are golden files of every form", () => {
   expect(CASES).toEqual(
-    expect.arrayContaining(["full", "causal", "bits", "softcap", "sinks", "packed", "given"]),
+    expect.arrayContaining(["full", "causal", "bits", "softcap", "sinks", "bias", "packed", "given"]),
   );
 });
 
@@ -88,6 +88,8 @@ test("what the page asks is what Python is tested to answer", async () => {
     { type: "overview", kind: "self", layer: 1, head: 0, size: 512 },
     { type: "statistic", kind: "self", statistic: "entropy" },
     { type: "pair", kind: "self", query: 5, key: 2 },
+    { type: "steps", kind: "self", layer: 1, head: 2, query: 5 },
+    { type: "vectors", kind: "self", layer: 1, head: 2, query: 5, keys: [2, 8] },
   ];
   for (const request of requests) await channel.ask(request, life).catch(() => {});
   const leaving = new AbortController();

@@ -31,7 +31,9 @@ def _numbers(seed: int, *shape: int) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
 
-def _layers(mask: Mask, *, softcap: float | None = None, sinks: bool = False, first: int = 0) -> Capture:
+def _layers(
+    mask: Mask, *, softcap: float | None = None, sinks: bool = False, first: int = 0, bias_heads: int = 0
+) -> Capture:
     """Two layers of four heads over two key heads, with true layer numbers from ``first`` on."""
     tokens = Tokens.of(["<s>", " the", " cat", "s", " sat", "<img src=x>", "\u2028", "é中"][: mask.n_queries])
     layers = {
@@ -42,6 +44,8 @@ def _layers(mask: Mask, *, softcap: float | None = None, sinks: bool = False, fi
             mask,
             softcap=softcap,
             sinks=_numbers(20 + i, 4) if sinks else None,
+            bias=_numbers(30 + i, bias_heads, mask.n_queries, mask.n_keys) if bias_heads else None,
+            values=_numbers(40 + i, 2, mask.n_keys, 5) if bias_heads else None,
         )
         for i in range(2)
     }
@@ -60,6 +64,8 @@ def cases() -> dict[str, Capture]:
         "bits": _layers(Mask.of(holes)),
         "softcap": _layers(Mask.causal(8, 8), softcap=1.5),
         "sinks": _layers(Mask.causal(8, 8), sinks=True),
+        "bias": _layers(Mask.causal(8, 8), bias_heads=4),
+        "bias-shared": _layers(Mask.full(8, 8), bias_heads=1, softcap=2.0),
         "packed": _layers(Mask.causal(8, 8)),
         "packed-bits": _layers(Mask.of(holes)),
         "given": from_attentions(

@@ -7,6 +7,7 @@ import pytest
 from safetensors.numpy import load
 
 from attnscope.wire.answer import answer
+from attnscope.wire.answers import ANSWERS
 from tests.unit.wire.test_pack import unpack
 from tests.wire.golden import FOLDER, cases, files
 
@@ -41,7 +42,7 @@ def test_files_are_current(name):
 
 def test_what_the_page_asks_is_answered():
     asked = json.loads((FOLDER / "requests.json").read_text())
-    assert {request["type"] for request in asked} == {"hello", "weights", "overview", "statistic", "pair", "cancel"}
+    assert {request["type"] for request in asked} == {*ANSWERS, "hello", "cancel"}
     for request in asked:
         if request["type"] != "cancel":
             reply, _ = answer(cases()["causal"], request)

@@ -22,6 +22,9 @@ export interface QueriesKeys {
   sinks: Float32Array | null;
   queries: Float32Array;
   keys: Float32Array;
+  /** Added to the scores, [1 or heads, queries, keys]. */
+  bias?: Float32Array | undefined;
+  values?: Float32Array | undefined;
   mask: Mask;
 }
 
@@ -67,14 +70,26 @@ export class QueriesKeysLayer implements Layer {
   }
 
   #score(head: number, query: number, key: number): number {
-    const { heads, keyHeads, width, scale, softcap, queries, keys } = this.stored;
-    const keyHead = Math.floor((head * keyHeads) / heads);
+    const { width, scale, softcap, queries, keys } = this.stored;
     const left = (head * this.queries + query) * width;
-    const right = (keyHead * this.keys + key) * width;
+    const right = (this.keyHead(head) * this.keys + key) * width;
     let sum = 0;
     for (let at = 0; at < width; at++) sum += (queries[left + at] as number) * (keys[right + at] as number);
     const score = sum * scale;
-    return softcap === null ? score : softcap * Math.tanh(score / softcap);
+    return (softcap === null ? score : softcap * Math.tanh(score / softcap)) + this.bias(head, query, key);
+  }
+
+  bias(head: number, query: number, key: number): number {
+    const { bias, heads } = this.stored;
+    if (!bias) return 0;
+    const each = this.queries * this.keys;
+    const own = bias.length === heads * each ? head * each : 0;
+    return bias[own + query * this.keys + key] as number;
+  }
+
+  /** The key head that a head reads. */
+  keyHead(head: number): number {
+    return Math.floor((head * this.stored.keyHeads) / this.stored.heads);
   }
 
   #known(head: number): Float64Array {

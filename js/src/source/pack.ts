@@ -93,6 +93,11 @@ function readLayer(
   const keys = float32(file.tensor(String(stored.keys)).bytes);
   need(queries.length === heads * nQueries * width, "a layer's queries do not fit its tokens");
   need(keys.length === keyHeads * nKeys * width, "a layer's keys do not fit its tokens");
+  const optional = (name: unknown) => (name == null ? undefined : float32(file.tensor(String(name)).bytes));
+  const [bias, values] = [optional(stored.bias), optional(stored.values)];
+  const fits = !bias || [1, heads].includes(bias.length / (nQueries * nKeys));
+  need(fits, "a layer's bias does not fit its tokens");
+  need(!values || values.length % (keyHeads * nKeys) === 0, "a layer's values do not fit its tokens");
   return new QueriesKeysLayer({
     heads,
     keyHeads,
@@ -102,6 +107,8 @@ function readLayer(
     sinks: sinks == null ? null : float32(file.tensor(String(sinks)).bytes),
     queries,
     keys,
+    bias,
+    values,
     mask,
   });
 }

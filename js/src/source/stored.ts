@@ -10,6 +10,7 @@ import type {
 } from "../protocol.js";
 import type { Channel, Status } from "./kernel.js";
 import type { Pack } from "./pack.js";
+import { steps, vectors } from "./stored-steps.js";
 
 const SLICE_MS = 12;
 
@@ -47,6 +48,10 @@ export class StoredChannel implements Channel {
         return overview(pack, request, breath);
       case "pair":
         return pair(pack, kind, request, breath);
+      case "steps":
+        return steps(pack, request);
+      case "vectors":
+        return vectors(pack, request);
       default:
         throw new Error(`This page was saved without the statistic “${request.statistic}”.`);
     }

@@ -4,6 +4,7 @@ import type { State } from "../state.js";
 import { createLinks } from "./links.js";
 import { createMatrix } from "./matrix.js";
 import { createText } from "./text.js";
+import { createSteps } from "./steps.js";
 
 export interface View {
   element: HTMLElement;
@@ -24,6 +25,7 @@ export const VIEWS: readonly ViewEntry[] = [
   { name: "links", label: "Links", create: createLinks },
   { name: "matrix", label: "Matrix", create: createMatrix },
   { name: "text", label: "Text", create: createText },
+  { name: "steps", label: "Steps", create: createSteps },
 ];
 
 /** The views that have something to show. */

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -67,7 +68,11 @@ def _stored(capture: Capture, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
             if id(layer.mask) not in masks:
                 masks[id(layer.mask)] = len(described_masks)
                 described_masks.append(_mask(layer.mask, arrays))
-            described = _queries_keys(layer, arrays) if form == "queries_keys" else _weights(layer, arrays)
+            if form == "queries_keys":
+                assert isinstance(layer, QueriesKeys)
+                described = _queries_keys(layer, arrays)
+            else:
+                described = _weights(layer, arrays)
             layers.append({"kind": attention.kind, "layer": number, "mask": masks[id(layer.mask)], **described})
     info = describe(capture, error=PACKED_ERROR if packed else 0.0)
     for kind in info["kinds"]:
@@ -79,19 +84,22 @@ def _stored(capture: Capture, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
 def _form(attention: Attention) -> str:
     """Choose the form of one kind: queries and keys where they can be and are small, else packed weights."""
     layers = list(attention.stored.values())
-    if not all(isinstance(layer, QueriesKeys) and layer.bias is None for layer in layers):
+    if not all(isinstance(layer, QueriesKeys) for layer in layers):
         return "weights"
     vectors = sum(
         4 * layer.width * (layer.n_heads * layer.n_queries + layer.n_key_heads * layer.n_keys)
         for layer in layers
         if isinstance(layer, QueriesKeys)
     )
+    biases = [layer.bias for layer in layers if isinstance(layer, QueriesKeys)]
+    vectors += sum(4 * math.prod(bias.shape) for bias in biases if bias is not None)
     weights = sum(2 * layer.n_heads * int(layer.mask.counts().sum()) for layer in layers)
     return "queries_keys" if vectors <= max(weights, SMALL) else "weights"
 
 
-def _queries_keys(layer: Layer, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
-    assert isinstance(layer, QueriesKeys)
+def _queries_keys(layer: QueriesKeys, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Store a layer, with the bias of its scores and the values where there are any."""
+    more = {"bias": layer.bias, "values": layer.values}
     return {
         "form": "queries_keys",
         "heads": layer.n_heads,
@@ -102,6 +110,7 @@ def _queries_keys(layer: Layer, arrays: dict[str, np.ndarray]) -> dict[str, Any]
         "sinks": None if layer.sinks is None else _put(to_float32(layer.sinks), arrays),
         "queries": _put(to_float32(layer.queries), arrays),
         "keys": _put(to_float32(layer.keys), arrays),
+        **{name: _put(to_float32(array), arrays) for name, array in more.items() if array is not None},
     }
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from attnscope.wire.answers.cells import overview, weights
 from attnscope.wire.answers.heads import pair, statistic
+from attnscope.wire.answers.steps import steps, vectors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,5 +18,7 @@ ANSWERS: dict[str, Callable[[Question], Numbers]] = {
     "overview": overview,
     "pair": pair,
     "statistic": statistic,
+    "steps": steps,
+    "vectors": vectors,
 }
 """By the type of the request."""
