@@ -3,8 +3,8 @@ import type { CaptureInfo, KindInfo } from "../protocol.js";
 import type { State } from "../state.js";
 import { createLinks } from "./links.js";
 import { createMatrix } from "./matrix.js";
-import { createText } from "./text.js";
 import { createSteps } from "./steps.js";
+import { createText } from "./text.js";
 
 export interface View {
   element: HTMLElement;

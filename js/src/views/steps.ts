@@ -280,7 +280,9 @@ class Steps implements View {
   #widthText([layer]: Head, { width, key_head, key_heads }: Record<string, unknown>): string {
     const { kind } = this.context.state.now;
     const heads = kind.value.heads[kind.value.layers.indexOf(layer)] ?? 0;
-    return Number(key_heads) < heads ? `${width} · keys shared: key head ${key_head} of ${key_heads}` : `${width}`;
+    return Number(key_heads) < heads
+      ? `${width} · keys shared: key head ${key_head} of ${key_heads}`
+      : `${width}`;
   }
 
   #paintStrips(shown: Shown, asker: string, text: readonly string[], key: number): void {

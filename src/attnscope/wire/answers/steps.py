@@ -65,7 +65,9 @@ def vectors(question: Question) -> Numbers:
     value_width = 0 if layer.values is None else int(layer.values.shape[2])
     count = (1 + columns.stop - columns.start) * (layer.width + value_width)
     if count > MOST_VECTORS:
-        raise InputError(f"One answer holds at most {MOST_VECTORS} numbers, {count} were asked for. Ask for fewer keys.")
+        raise InputError(
+            f"One answer holds at most {MOST_VECTORS} numbers, {count} were asked for. Ask for fewer keys."
+        )
     found = np.zeros((1 + columns.stop - columns.start, layer.width + value_width), np.float32)
     shared = head // layer.group_size
     found[0, : layer.width] = to_float32(layer.queries[head][row])
