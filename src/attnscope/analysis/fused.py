@@ -100,7 +100,7 @@ class FusedRows:
             for array in (layer.queries[head], layer.keys[head // layer.group_size])
         )
         rows, columns = (torch.as_tensor(positions, device=q.device) for positions in kept)
-        self._q, self._k = q[rows].float() * layer.scale, k[columns].float()
+        self._q, self._k = q.detach()[rows].float() * layer.scale, k.detach()[columns].float()
 
     @cached_property
     def _mean_score(self) -> Any:

@@ -28,8 +28,9 @@ These are set between what was measured: untrained models have 1.000 and 0.0002,
 """
 SUMS = {"float16": 2e-3, "bfloat16": 2e-2}
 """How far sums of stored rows may be from 1; 1e-5 for other dtypes."""
-SAMPLED = 128
-"""Queries at which heads and layers are compared, evenly spaced."""
+SAMPLED, FEWEST, CELLS = 128, 8, 1 << 22
+"""Queries at which heads and layers are compared, evenly spaced: that many, fewer where all heads' rows would be more
+than so many weights."""
 
 _ORDER = ("error", "warning", "info")
 
@@ -254,7 +255,8 @@ def _sample(layer: Layer) -> np.ndarray:
     choosing = np.flatnonzero(layer.mask.counts() > 1)
     if not choosing.size:
         return np.zeros((layer.n_heads, 0, layer.n_keys))
-    some = np.unique(choosing[np.linspace(0, choosing.size - 1, SAMPLED).round().astype(int)])
+    count = min(SAMPLED, max(FEWEST, CELLS // (layer.n_heads * layer.n_keys)))
+    some = np.unique(choosing[np.linspace(0, choosing.size - 1, count).round().astype(int)])
     source = layer.stored() if isinstance(layer, LazyWeights) else layer
     return scaled(np.stack([source.weight_rows(head, some) for head in range(layer.n_heads)]))
 

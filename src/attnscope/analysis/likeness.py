@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 CELLS = 1 << 20
 """Most weights of all heads together held at once."""
-MOST_WORK = 1 << 33
-"""Most pairs of weights compared; beyond that queries are evenly sampled. 2³³ take about a minute."""
+MOST_WORK = 1 << 35
+"""Most pairs of weights compared; beyond that, evenly spaced queries. These take about a minute on one core."""
 
 
 @dataclass(frozen=True)

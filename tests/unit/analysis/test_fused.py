@@ -128,6 +128,17 @@ def test_layers_of_another_kind_are_not_fused(what):
     assert not fused.can_fuse(changed)
 
 
+def test_queries_that_ask_for_gradients(only_fused):
+    switch, _ = only_fused
+    switch(on=True)
+    q, k = torch.randn(2, 1, 1, 20, 8, generator=torch.Generator().manual_seed(0))
+    tokens = Tokens.of(TOKENS[:20])
+    layer = QueriesKeys(q[0].requires_grad_(), k[0].requires_grad_(), 0.3, Mask.full(20, 20))
+    c = Capture({"self": Attention("self", {0: layer}, tokens, tokens)})
+    assert np.isfinite(analysis.entropy(c)).all()
+    assert np.isfinite(analysis.attention_received(c)).all()
+
+
 def test_a_mixed_model(only_fused):
     switch, _ = only_fused
     tokens = Tokens.of(TOKENS)
@@ -157,7 +168,10 @@ def test_uniform_rows_and_one_hot_rows(only_fused):
     assert analysis.mean_distance(itself)[0, 0] == pytest.approx(0, abs=1e-4)
 
 
-QUESTIONS = ["fused", "distance", "received", "blocks", "pattern", "classes", "offset", "likeness", "shapes"]
+QUESTIONS = (
+    *("fused", "distance", "received", "blocks", "pattern", "classes", "offset", "likeness", "shapes", "health"),
+    "roles",
+)
 MEASURE = """
 import json, os, resource, sys
 import numpy as np, torch
@@ -174,6 +188,8 @@ questions = {
     "offset": analysis.strongest_offset,
     "likeness": analysis.head_distance,
     "shapes": analysis.pattern_shapes,
+    "health": analysis.health,
+    "roles": analysis.head_roles,
 }
 def made(n):
     q, k = torch.tensor(np.random.default_rng(0).normal(size=(2, 1, 1, n, 32)), dtype=torch.float32)
