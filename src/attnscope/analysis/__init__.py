@@ -4,10 +4,16 @@ Every function takes a capture first and ``kind=`` last. Arrays have one row per
 of ``capture[kind].layers``, and one column per head; where layers differ in their number of heads, missing heads are
 NaN. Rows of attention in which a query sees no key never count.
 
+Some run the model again, with something changed or for its gradients: those take the model, its tokenizer and a text,
+as ``capture()`` does, and leave the model as it was.
+
 Many take ``content=True``: special tokens are left out as queries and as keys, and what is left of each row is scaled
 to sum 1, which makes it the attention given that it goes to content.
 """
 
+from attnscope.analysis.causal.ablation import HeadEffects, ablate_heads, mean_outputs
+from attnscope.analysis.causal.effect import Effect
+from attnscope.analysis.causal.links import cut_links
 from attnscope.analysis.classes import class_table, punctuation_share, separator_share, special_share
 from attnscope.analysis.clusters import head_clusters
 from attnscope.analysis.compare import Comparison, compare
@@ -41,8 +47,10 @@ from attnscope.analysis.variability import variability
 __all__ = [
     "STATISTICS",
     "Comparison",
+    "Effect",
     "Finding",
     "Flow",
+    "HeadEffects",
     "HeadHit",
     "KeyHit",
     "LikeHead",
@@ -50,10 +58,12 @@ __all__ = [
     "PatternScore",
     "Statistic",
     "Sums",
+    "ablate_heads",
     "attention_received",
     "class_table",
     "compare",
     "confidence",
+    "cut_links",
     "duplicate_token",
     "effective_keys",
     "entity_heads",
@@ -73,6 +83,7 @@ __all__ = [
     "local_share",
     "max_weight",
     "mean_distance",
+    "mean_outputs",
     "negligible_share",
     "next_token",
     "offset_share",

@@ -16,15 +16,20 @@ if TYPE_CHECKING:
 
 def run_once(model: Any, inputs: Mapping[str, Any]) -> None:
     """Run the model once, without gradients, a cache, or logits nobody reads."""
+    with torch.no_grad():
+        model(**arguments(model, inputs, logits_to_keep=1))
+
+
+def arguments(model: Any, inputs: Mapping[str, Any], **options: Any) -> dict[str, Any]:
+    """What the model is called with for one whole pass: those inputs and options it takes, on its device, no cache."""
     accepted = inspect.signature(models.unwrapped(model).forward).parameters
     wanted = {name: value for name, value in inputs.items() if name in accepted}
-    extra = {name: value for name, value in (("use_cache", False), ("logits_to_keep", 1)) if name in accepted}
+    extra = {name: value for name, value in {"use_cache": False, **options}.items() if name in accepted}
     if "position_ids" in accepted and "position_ids" not in wanted:
         wanted.update(positions_past_padding(model, wanted))
     device = getattr(model, "device", None)
     moved = {name: value.to(device) if isinstance(value, torch.Tensor) else value for name, value in wanted.items()}
-    with torch.no_grad():
-        model(**{**extra, **moved})
+    return {**extra, **moved}
 
 
 def positions_past_padding(model: Any, inputs: Mapping[str, Any]) -> dict[str, torch.Tensor]:

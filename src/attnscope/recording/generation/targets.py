@@ -41,8 +41,13 @@ def has_decoder_input(inputs: Mapping[str, Any]) -> bool:
     return any(inputs.get(name) is not None for name in names)
 
 
-def write(model: Any, inputs: Mapping[str, Any]) -> None:
+def write(model: Any, inputs: Mapping[str, Any]) -> torch.Tensor:
     """Let an encoder–decoder write its text, greedily.
+
+    Returns
+    -------
+    torch.Tensor
+        What generate() gave: the decoder's token ids, its start token first.
 
     Raises
     ------
@@ -60,7 +65,7 @@ def write(model: Any, inputs: Mapping[str, Any]) -> None:
     moved = {name: value.to(device) if isinstance(value, torch.Tensor) else value for name, value in inputs.items()}
     accepted = inspect.signature(plain.forward).parameters
     wanted = {name: value for name, value in moved.items() if name in accepted}
-    plain.generate(**wanted, **_length(plain), do_sample=False, num_beams=1)
+    return plain.generate(**wanted, **_length(plain), do_sample=False, num_beams=1)
 
 
 def _length(model: Any) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -57,6 +57,19 @@ class AttentionCall:
     project: Callable[[torch.Tensor], torch.Tensor] | None = None
     frames: tuple[Frame, ...] = ()
     weights: tuple[torch.Tensor, ...] = ()
+
+    def detached(self) -> AttentionCall:
+        """The same call without its gradients' history, to be kept."""
+        project = self.project
+        return replace(
+            self,
+            queries=self.queries.detach(),
+            keys=self.keys.detach(),
+            values=self.values.detach(),
+            output=self.output.detach(),
+            project=None if project is None else lambda rows: project(rows).detach(),
+            weights=tuple(weights.detach() for weights in self.weights),
+        )
 
 
 @dataclass(frozen=True, eq=False)

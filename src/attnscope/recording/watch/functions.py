@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from attnscope.recording.watch.running import Frame, Running
 
-_SDPA = {F.scaled_dot_product_attention, torch.ops.aten.scaled_dot_product_attention.default}
+SDPA = {F.scaled_dot_product_attention, torch.ops.aten.scaled_dot_product_attention.default}
 _DROPOUTS = {F.dropout, torch.dropout, torch.dropout_, torch.ops.aten.dropout.default}
 
 
@@ -70,14 +70,14 @@ class FunctionWatch(TorchFunctionMode):
         kwargs = kwargs or {}
         if self._products is not None and func in _DROPOUTS and self._running.innermost is not None:
             _require_no_dropout(self._running.innermost, *args, **kwargs)
-        if func in _SDPA and self._running.innermost is not None:
+        if func in SDPA and self._running.innermost is not None:
             _require_padded(self._running.innermost, *args[:1], *kwargs.values())
         result = func(*args, **kwargs)
         if inside_interface():
             if func in SOFTMAXES and looks_like_attention(args, kwargs, result):
                 note_softmax(result.detach())
             return result
-        if func in _SDPA:
+        if func in SDPA:
             self._sdpa(args, kwargs, result)
         elif func is F.multi_head_attention_forward:
             self._multihead(args, kwargs, result)
@@ -89,46 +89,16 @@ class FunctionWatch(TorchFunctionMode):
 
     def _sdpa(self, args: tuple[Any, ...], kwargs: dict[str, Any], result: torch.Tensor) -> None:
         frame = self._running.attending()
-        if frame is None:
-            return
-        given = _sdpa_arguments(*args, **kwargs)
-        query = given["query"]
-        groups = _leading(query, frame)
-        queries, keys, values, output = (
-            tensor.detach().reshape(groups(tensor.shape)) for tensor in (query, given["key"], given["value"], result)
-        )
-        mask = given["attn_mask"]
-        if mask is not None:
-            mask = _plain_mask(mask).detach()
-            if query.ndim not in (2, 4) and mask.ndim > 2:
-                mask = mask.broadcast_to(*query.shape[:-2], *mask.shape[-2:])
-                mask = mask.reshape(groups(mask.shape))
-        keys, values = (tensor.expand(len(queries), -1, -1, -1) for tensor in (keys, values))
-        if keys.shape[1] != values.shape[1]:
-            heads = max(keys.shape[1], values.shape[1])
-            keys, values = (tensor.expand(-1, heads, -1, -1) for tensor in (keys, values))
-        frame.seen = True
-        self._on_call(
-            AttentionCall(
-                frame.module,
-                frame.path,
-                "sdpa",
-                "sdpa",
-                queries,
-                keys,
-                values,
-                mask,
-                output.transpose(1, 2),
-                {"scaling": given["scale"], "is_causal": given["is_causal"], "dropout": given["dropout_p"]},
-            )
-        )
+        if frame is not None:
+            frame.seen = True
+            self._on_call(as_call(frame, args, kwargs, result).detached())
 
     def _multihead(self, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
         frame = self._running.attending()
         if frame is not None:
             frame.seen = True
             with torch.no_grad():
-                self._on_call(multihead.as_call(frame.module, frame.path, args, kwargs, result[0]))
+                self._on_call(multihead.as_call(frame.module, frame.path, args, kwargs, result[0]).detached())
 
     def _softmax(self, args: tuple[Any, ...], kwargs: dict[str, Any], result: torch.Tensor) -> None:
         frame = self._running.attending()
@@ -136,6 +106,38 @@ class FunctionWatch(TorchFunctionMode):
             return
         index, frame.softmaxes = frame.softmaxes, frame.softmaxes + 1
         self._on_softmax(SoftmaxCall(frame.module, frame.path, frame.args, frame.kwargs, index, result.detach()))
+
+
+def as_call(frame: Frame, args: tuple[Any, ...], kwargs: dict[str, Any], result: torch.Tensor) -> AttentionCall:
+    """Describe one call of ``scaled_dot_product_attention``, whatever axes it has."""
+    given = _sdpa_arguments(*args, **kwargs)
+    query = given["query"]
+    groups = _leading(query, frame)
+    queries, keys, values, output = (
+        tensor.reshape(groups(tensor.shape)) for tensor in (query, given["key"], given["value"], result)
+    )
+    mask = given["attn_mask"]
+    if mask is not None:
+        mask = _plain_mask(mask).detach()
+        if query.ndim not in (2, 4) and mask.ndim > 2:
+            mask = mask.broadcast_to(*query.shape[:-2], *mask.shape[-2:])
+            mask = mask.reshape(groups(mask.shape))
+    keys, values = (tensor.expand(len(queries), -1, -1, -1) for tensor in (keys, values))
+    if keys.shape[1] != values.shape[1]:
+        heads = max(keys.shape[1], values.shape[1])
+        keys, values = (tensor.expand(-1, heads, -1, -1) for tensor in (keys, values))
+    return AttentionCall(
+        frame.module,
+        frame.path,
+        "sdpa",
+        "sdpa",
+        queries,
+        keys,
+        values,
+        mask,
+        output.transpose(1, 2),
+        {"scaling": given["scale"], "is_causal": given["is_causal"], "dropout": given["dropout_p"]},
+    )
 
 
 def looks_like_attention(args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> bool:

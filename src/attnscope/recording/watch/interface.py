@@ -24,9 +24,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     Watcher = Callable[[AttentionCall], None]
+    Changer = Callable[[AttentionCall], torch.Tensor]
 
 
 _watcher: ContextVar[Watcher | None] = ContextVar("attnscope_watcher", default=None)
+_changer: ContextVar[Changer | None] = ContextVar("attnscope_changer", default=None)
 _inside: ContextVar[list[torch.Tensor] | None] = ContextVar("attnscope_inside_interface", default=None)
 _lock = threading.Lock()
 _open = 0
@@ -44,6 +46,23 @@ def watching(watcher: Watcher) -> Iterator[None]:
     finally:
         _watcher.reset(token)
         _uninstall()
+
+
+@contextmanager
+def changing(changer: Changer) -> Iterator[None]:
+    """Let ``changer`` say what each attention call of this context gives back; the innermost of several does."""
+    _install()
+    token = _changer.set(changer)
+    try:
+        yield
+    finally:
+        _changer.reset(token)
+        _uninstall()
+
+
+def is_changing(changer: Changer) -> bool:
+    """Whether attention calls of this context go to ``changer``."""
+    return _changer.get() == changer
 
 
 @contextmanager
@@ -120,8 +139,8 @@ def _watched(get_interface: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(get_interface)
     def get_watched(self: Any, attn_implementation: str | None, default: Callable[..., Any]) -> Callable[..., Any]:
         function: Callable[..., Any] = get_interface(self, attn_implementation, default)
-        watcher = _watcher.get()
-        if watcher is None:
+        watcher, changer = _watcher.get(), _changer.get()
+        if watcher is None and changer is None:
             return function
 
         @wraps(function)
@@ -138,26 +157,24 @@ def _watched(get_interface: Callable[..., Any]) -> Callable[..., Any]:
             token = _inside.set(seen)
             try:
                 result = function(module, query, key, value, attention_mask, *args, **options)
-                watcher(
-                    AttentionCall(
-                        module,
-                        "",
-                        "interface",
-                        attn_implementation or "eager",
-                        query.detach(),
-                        key.detach(),
-                        value.detach(),
-                        attention_mask,
-                        result[0].detach(),
-                        options,
-                        weights=tuple(
-                            part.detach() for part in (*result[1:2], *seen) if isinstance(part, torch.Tensor)
-                        ),
-                    )
+                call = AttentionCall(
+                    module,
+                    "",
+                    "interface",
+                    attn_implementation or "eager",
+                    query,
+                    key,
+                    value,
+                    attention_mask,
+                    result[0],
+                    options,
+                    weights=tuple(part for part in (*result[1:2], *seen) if isinstance(part, torch.Tensor)),
                 )
+                if watcher is not None:
+                    watcher(call.detached())
             finally:
                 _inside.reset(token)
-            return result
+            return result if changer is None else (changer(call), *result[1:])
 
         return attend
 

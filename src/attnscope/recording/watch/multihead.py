@@ -52,18 +52,18 @@ def as_call(
         path,
         "multihead",
         "multihead",
-        q.detach(),
-        k.detach(),
-        v.detach(),
+        q,
+        k,
+        v,
         _mask(given, q, k, len(names)),
-        output.detach().transpose(0, 1),
+        output.transpose(0, 1),
         {
             "is_causal": False,
             "dropout": given["dropout_p"] if given["training"] else 0.0,
             "added_keys": tuple(names),
             "cross": given["key"] is not given["query"],
         },
-        lambda rows: F.linear(rows, given["out_proj_weight"], given["out_proj_bias"]).detach(),
+        lambda rows: F.linear(rows, given["out_proj_weight"], given["out_proj_bias"]),
     )
 
 

@@ -1,0 +1,25 @@
+"""Running a model again with something changed: heads switched off, links cut, weights that carry gradients."""
+
+from attnscope.recording.intervene.readout import names
+from attnscope.recording.intervene.runs import (
+    Reading,
+    mean_outputs,
+    unchanged,
+    with_heads,
+    with_inputs,
+    with_links_cut,
+)
+from attnscope.recording.intervene.subject import Subject, prepare, reread
+
+__all__ = [
+    "Reading",
+    "Subject",
+    "mean_outputs",
+    "names",
+    "prepare",
+    "reread",
+    "unchanged",
+    "with_heads",
+    "with_inputs",
+    "with_links_cut",
+]
