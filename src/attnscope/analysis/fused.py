@@ -35,14 +35,14 @@ from attnscope.attention.arrays import is_torch, to_float32
 from attnscope.attention.layers import Layer, QueriesKeys
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Sequence
 
     from attnscope.analysis.blocks import Target
     from attnscope.attention.capture import Attention
     from attnscope.attention.mask import Mask
 
 LONG = 2048
-"""Queries from which on fused calls take half the time of row blocks or less (measured on a CPU)."""
+"""Queries from which on fused calls are used: on a CPU all sums together take less than half of what row blocks take."""
 
 _WITHOUT_WEIGHTS = (entropy_of_rows, normalized_entropy, effective_of_rows, distance_of_rows)
 
@@ -66,6 +66,13 @@ def needs_no_weights(measure: Callable[..., Any]) -> bool:
     return (measure.func if isinstance(measure, partial) else measure) in _WITHOUT_WEIGHTS
 
 
+def classes_among(measures: Iterable[Callable[..., Any]]) -> list[Class]:
+    """Classes of keys that measures ask for, to be summed in one call."""
+    targets = [measure.target for measure in measures if isinstance(measure, Share)]
+    found = [Class(is_first) if isinstance(target, Sink) else target for target in targets]
+    return list(dict.fromkeys(target for target in found if isinstance(target, Class)))
+
+
 class FusedRows:
     """All rows of one head, known by their sums.
 
@@ -79,11 +86,21 @@ class FusedRows:
         The head.
     attention
         Where it comes from.
+    classes
+        Classes of keys that will be asked for.
     content
         Leave special tokens out on both sides, and scale what is left of each row to sum 1.
     """
 
-    def __init__(self, layer: QueriesKeys, head: int, attention: Attention, *, content: bool = False) -> None:
+    def __init__(
+        self,
+        layer: QueriesKeys,
+        head: int,
+        attention: Attention,
+        *,
+        classes: Sequence[Class] = (),
+        content: bool = False,
+    ) -> None:
         import torch
 
         kept = np.arange(layer.n_queries), np.arange(layer.n_keys)
@@ -91,6 +108,7 @@ class FusedRows:
             kept = np.flatnonzero(~attention.queries.special), np.flatnonzero(~attention.keys.special)
         self.positions, self.key_positions = kept
         self.keys = attention.keys
+        self._marks = {target: target.keys(self.keys)[self.key_positions] for target in classes}
         self.causal = not layer.mask.is_full
         counts = layer.mask.counts()
         self.seen = np.searchsorted(kept[1], counts[kept[0]])
@@ -109,9 +127,9 @@ class FusedRows:
 
     @cached_property
     def _basis(self) -> np.ndarray:
-        """Sums of 1 and of the keys' positions, relative to the extra key's weight: [rows, 2]."""
-        found: np.ndarray = self._sums(self._mean_score, np.stack([np.ones_like(self.key_positions), self._centred]))
-        return found
+        """Sums of 1, of keys' positions and of each class, relative to the extra key's weight: [rows, 2 + classes]."""
+        features = [np.ones_like(self.key_positions), self._centred, *self._marks.values()]
+        return self._sums(self._mean_score, np.stack(features))
 
     @property
     def _centred(self) -> np.ndarray:
@@ -154,9 +172,8 @@ class FusedRows:
         if isinstance(target, Sink):
             return np.where(self.positions > 0, self.share(Class(is_first)), np.nan)
         if isinstance(target, Class):
-            marked = target.keys(self.keys)[self.key_positions]
-            sees = np.concatenate([[0], np.cumsum(marked)])[self.seen] > 0
-            shares = self._sums(self._log_sum, marked[None].astype(np.float64))[:, 0]
+            sees = np.concatenate([[0], np.cumsum(self._marks[target])])[self.seen] > 0
+            shares = self._basis[:, 2 + list(self._marks).index(target)] / self._basis[:, 0]
             return np.where(sees, shares * self.total, np.nan)
         assert isinstance(target, Offset | Window)
         offsets = [target.offset] if isinstance(target, Offset) else range(-target.width, target.width + 1)
@@ -232,17 +249,16 @@ def _relative_sums(q: Any, k: Any, extra: Any, features: np.ndarray, causal: boo
     """
     import torch
 
-    width = q.shape[1]
-    queries = torch.cat([q, extra[:, None]], 1)
-    keys = torch.cat([k, torch.zeros_like(k[:, :1])], 1)
-    dummy = torch.zeros_like(keys[:1])
-    dummy[0, width] = 1
-    values = torch.zeros((len(k) + 1, width + 1), dtype=q.dtype, device=q.device)
-    values[0, 0] = 1
+    width = max(q.shape[1], len(features))
+    first = int(causal)
+    queries = q.new_zeros(len(q) + first, width + 1)
+    queries[first:, : q.shape[1]], queries[first:, width] = q, extra
+    keys = k.new_zeros(len(k) + 1, width + 1)
+    keys[1:, : k.shape[1]], keys[0, width] = k, 1
+    values = torch.zeros_like(keys)
     values[1:, 1 : 1 + len(features)] = torch.as_tensor(features.T).to(values)
-    if causal:
-        queries = torch.cat([torch.zeros_like(queries[:1]), queries])
-    out = to_float64(_attend(queries, torch.cat([dummy, keys]), values, causal))[int(causal) :]
+    values[0, 0] = 1
+    out = to_float64(_attend(queries, keys, values, causal))[first:]
     return out[:, 1 : 1 + len(features)] / out[:, :1]
 
 

@@ -67,16 +67,17 @@ def look(
     int, int, Rows or FusedRows
         The row of the layer in results, the head, and some or all of its rows.
     """
-    fusable = {}
+    measures, fusable = list(measures), {}
     if all(fused.needs_no_weights(measure) for measure in measures) and not (content and attention.keys.special.all()):
         fusable = {
             row: layer
             for row, layer in enumerate(attention.stored.values())
             if layer.n_queries >= fused.LONG and fused.can_fuse(layer)
         }
+    classes = fused.classes_among(measures)
     for row, layer in fusable.items():
         for head in range(layer.n_heads):
-            yield row, head, FusedRows(layer, head, attention, content=content)
+            yield row, head, FusedRows(layer, head, attention, classes=classes, content=content)
     yield from walk(attention, content=content, but=fusable)
 
 

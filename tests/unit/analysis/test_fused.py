@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from attnscope import analysis, from_queries_keys
-from attnscope.analysis import fused
+from attnscope.analysis import fused, statistics
+from attnscope.analysis.rows import head_means
 from attnscope.attention import compute
 from attnscope.attention.capture import Attention, Capture
 from attnscope.attention.layers import QueriesKeys
@@ -126,6 +127,21 @@ def test_layers_of_another_kind_are_not_fused(what):
         changed = StoredWeights(np.zeros((4, N, N), np.float32), mask)
     assert fused.can_fuse(layer)
     assert not fused.can_fuse(changed)
+
+
+def test_all_statistics_without_weights_in_one_pass(only_fused):
+    """With more classes than a narrow head is wide."""
+    switch, forbid = only_fused
+    random = np.random.default_rng(0).normal(size=(2, 1, 2, N, 3)).astype(np.float32)
+    c = from_queries_keys(*random, TOKENS, causal=True)
+    light = {name: m for name, m in statistics.measures_of(c, None).items() if fused.needs_no_weights(m)}
+    assert {"entropy", "sink_share", "special_share", "separator_share", "punctuation_share"} <= set(light)
+    switch(on=False)
+    dense = head_means(c, light)
+    switch(on=True)
+    forbid()
+    for name, found in head_means(c, light).items():
+        np.testing.assert_allclose(found, dense[name], rtol=1e-4, atol=1e-5, err_msg=name)
 
 
 def test_queries_that_ask_for_gradients(only_fused):
