@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from attnscope.attention.mask import Mask
 
 LONG = 2048
-"""Queries from which on fused calls are used: on a CPU all sums together take less than half of what row blocks take."""
+"""Queries from which on fused calls are used: on a CPU, all sums together take less than half of the time of blocks."""
 
 _WITHOUT_WEIGHTS = (entropy_of_rows, normalized_entropy, effective_of_rows, distance_of_rows)
 
@@ -114,11 +114,11 @@ class FusedRows:
         self.seen = np.searchsorted(kept[1], counts[kept[0]])
         self._sink = None if layer.sinks is None or content else float(to_float32(layer.sinks)[head])
         q, k = (
-            torch.as_tensor(array if is_torch(array) else to_float32(array))
+            array.detach() if is_torch(array) else torch.tensor(to_float32(array))
             for array in (layer.queries[head], layer.keys[head // layer.group_size])
         )
         rows, columns = (torch.as_tensor(positions, device=q.device) for positions in kept)
-        self._q, self._k = q.detach()[rows].float() * layer.scale, k.detach()[columns].float()
+        self._q, self._k = q[rows].float() * layer.scale, k[columns].float()
 
     @cached_property
     def _mean_score(self) -> Any:

@@ -144,6 +144,18 @@ def test_all_statistics_without_weights_in_one_pass(only_fused):
         np.testing.assert_allclose(found, dense[name], rtol=1e-4, atol=1e-5, err_msg=name)
 
 
+def test_arrays_that_cannot_be_written(only_fused):
+    switch, forbid = only_fused
+    random = np.random.default_rng(0).normal(size=(2, 1, 2, 30, 8)).astype(np.float32)
+    random.flags.writeable = False
+    c = from_queries_keys(*random, TOKENS[:30])
+    switch(on=False)
+    dense = analysis.entropy(c)
+    switch(on=True)
+    forbid()
+    np.testing.assert_allclose(analysis.entropy(c), dense, rtol=1e-4)
+
+
 def test_queries_that_ask_for_gradients(only_fused):
     switch, _ = only_fused
     switch(on=True)
