@@ -13,8 +13,10 @@ const PATTERNS = [
   "sink_share",
   "special_share",
 ];
-const CLEAR = 0.3;
-const BROAD = 0.7;
+/** Share of the way from chance to all weight on a pattern, and the entropy, from which a head is said to have a role;
+ * the same as in Python's head_roles(). */
+const CLEAR = 0.5;
+const BROAD = 0.9;
 /** Above this many tokens only what the reader asks for is computed. */
 const MOST_TOKENS = 1024;
 
@@ -42,17 +44,25 @@ export function headChips(context: Context): (head: Head) => string[] {
     const reply = replies.get(`${kind.kind}|${name}`);
     return reply?.data[kind.layers.indexOf(layer) * (reply.shape[1] ?? 0) + head] ?? Number.NaN;
   };
+  const chanceOf = (kind: KindInfo, name: string, [layer]: Head) => {
+    const levels = replies.get(`${kind.kind}|${name}`)?.info?.chance;
+    const level: unknown = Array.isArray(levels) ? levels[kind.layers.indexOf(layer)] : null;
+    return typeof level === "number" ? level : Number.NaN;
+  };
   return (head) => {
     void version.value;
     const kind = state.now.kind.value;
     const found: string[] = [];
-    const scores = PATTERNS.map((name) => [name, read(kind, name, head)] as const).filter(
-      ([, score]) => score >= CLEAR,
-    );
-    const best = scores.sort((a, b) => b[1] - a[1])[0];
+    const scores = PATTERNS.map((name) => {
+      const score = read(kind, name, head);
+      const chance = chanceOf(kind, name, head);
+      return { name, score, chance, margin: (score - chance) / (1 - chance) };
+    }).filter(({ margin }) => margin >= CLEAR);
+    const best = scores.sort((a, b) => b.margin - a.margin)[0];
     const entropy = read(kind, "entropy", head);
-    if (best) found.push(`${words(best[0])} ${fixed(best[1], 2)}`);
-    else if (entropy >= BROAD) found.push("broad");
+    if (best) {
+      found.push(`${words(best.name)} ${fixed(best.score, 2)}`, `chance ${fixed(best.chance, 2)}`);
+    } else if (entropy >= BROAD) found.push("broad");
     if (!Number.isNaN(entropy)) found.push(`entropy ${fixed(entropy, 2)}`);
     return found;
   };

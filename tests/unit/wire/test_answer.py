@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from attnscope import from_attentions, from_queries_keys
-from attnscope.analysis import rollout, value_weighted
+from attnscope.analysis import head_table, rollout, value_weighted
 from attnscope.wire.answer import Cancelled, answer
 from attnscope.wire.answers import cells
+from tests.unit.analysis import maps
 
 
 @pytest.fixture
@@ -169,3 +170,11 @@ def test_cancelled_between_heads(capture):
             cancelled,
         )
     assert len(asked) == 3
+
+
+def test_a_statistic_says_what_chance_gives():
+    c = maps.given(maps.random_rows(2, 6, 6), maps.random_rows(2, 6, 6, seed=1))
+    table = head_table(c)
+    for name in ("previous_token", "entropy", "max_weight"):
+        reply, _ = answer(c, {"id": "1", "type": "statistic", "kind": "self", "statistic": name})
+        assert reply["info"]["chance"] == pytest.approx(table[table["head"] == 0][f"{name}_chance"].tolist(), abs=1e-5)

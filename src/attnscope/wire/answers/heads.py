@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from attnscope.attention.capture import Capture
     from attnscope.wire.question import Question
 
-_statistics: WeakKeyDictionary[Capture, dict[str, dict[str, np.ndarray]]] = WeakKeyDictionary()
+_statistics: WeakKeyDictionary[Capture, dict[str, dict[str, tuple[np.ndarray, np.ndarray]]]] = WeakKeyDictionary()
+"""By kind and name, the values and what chance gives, of captures that were asked for them."""
 
 
 def statistic(question: Question) -> Numbers:
-    """Answer with one statistic of every head: [layers, most heads]."""
+    """Answer with one statistic of every head, [layers, most heads], and the chance level of each layer."""
     capture, attention = question.capture, question.attention
     measures = measures_of(capture, attention.kind)
     name = question.get("statistic")
@@ -35,8 +36,12 @@ def statistic(question: Question) -> Numbers:
     question.go_on()
     known = _statistics.setdefault(capture, {}).setdefault(attention.kind, {})
     if name not in known:
-        known |= head_means(capture, _asked_together(measures, name), attention.kind)
-    return Numbers(known[name])
+        together = _asked_together(measures, name)
+        values = head_means(capture, together, attention.kind)
+        chance = head_means(capture, together, attention.kind, chance=True)
+        known |= {other: (values[other], chance[other][:, 0]) for other in together}
+    values_of_heads, level = known[name]
+    return Numbers(values_of_heads, {"chance": [None if np.isnan(it) else round(float(it), 6) for it in level]})
 
 
 def _asked_together(measures: dict[str, Measure], name: str) -> dict[str, Measure]:
