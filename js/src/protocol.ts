@@ -108,13 +108,28 @@ export interface VectorsRequest {
   keys: Span;
 }
 
+export interface OverviewsRequest {
+  type: "overviews";
+  kind: string;
+  heads: Head[];
+  size: number;
+}
+
+/** Questions about all heads of a kind that need nothing else. */
+export interface HeadsRequest {
+  type: "likeness" | "roles";
+  kind: string;
+}
+
 export type DataRequest =
   | WeightsRequest
   | OverviewRequest
   | StatisticRequest
   | PairRequest
   | StepsRequest
-  | VectorsRequest;
+  | VectorsRequest
+  | OverviewsRequest
+  | HeadsRequest;
 export type Message = (DataRequest | { type: "hello" }) & { id: string };
 
 export interface Reply {
@@ -274,6 +289,11 @@ export function isRequest(value: unknown): value is DataRequest {
       );
     case "overview":
       return isCount(value.layer) && isCount(value.head) && isCount(value.size);
+    case "overviews":
+      return Array.isArray(value.heads) && value.heads.every(isHead) && isCount(value.size);
+    case "likeness":
+    case "roles":
+      return true;
     case "statistic":
       return typeof value.statistic === "string";
     case "pair":

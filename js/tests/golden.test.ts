@@ -90,6 +90,17 @@ test("what the page asks is what Python is tested to answer", async () => {
     { type: "pair", kind: "self", query: 5, key: 2 },
     { type: "steps", kind: "self", layer: 1, head: 2, query: 5 },
     { type: "vectors", kind: "self", layer: 1, head: 2, query: 5, keys: [2, 8] },
+    {
+      type: "overviews",
+      kind: "self",
+      heads: [
+        [0, 1],
+        [1, 0],
+      ],
+      size: 4,
+    },
+    { type: "likeness", kind: "self" },
+    { type: "roles", kind: "self" },
   ];
   for (const request of requests) await channel.ask(request, life).catch(() => {});
   const leaving = new AbortController();

@@ -4,6 +4,7 @@ import type {
   DataRequest,
   KindInfo,
   OverviewRequest,
+  OverviewsRequest,
   PairRequest,
   Reply,
   WeightsRequest,
@@ -46,14 +47,18 @@ export class StoredChannel implements Channel {
         return weights(pack, request, breath);
       case "overview":
         return overview(pack, request, breath);
+      case "overviews":
+        return overviews(pack, request, breath);
       case "pair":
         return pair(pack, kind, request, breath);
       case "steps":
         return steps(pack, request);
       case "vectors":
         return vectors(pack, request);
-      default:
+      case "statistic":
         throw new Error(`This page was saved without the statistic “${request.statistic}”.`);
+      default:
+        throw new Error(`This page was saved without the heads’ ${request.type}.`);
     }
   }
 }
@@ -92,6 +97,23 @@ async function overview(pack: Pack, request: OverviewRequest, breath: Breath): P
     await breath.take();
   }
   return { shape: picture.shape, data: picture.cells };
+}
+
+async function overviews(
+  pack: Pack,
+  { kind, heads, size }: OverviewsRequest,
+  breath: Breath,
+): Promise<Reply> {
+  const pictures: Reply[] = [];
+  for (const [layer, head] of heads) {
+    pictures.push(await overview(pack, { type: "overview", kind, layer, head, size }, breath));
+  }
+  const [tall = 0, wide = 0] = pictures[0]?.shape ?? [];
+  const data = new Float32Array(heads.length * tall * wide);
+  pictures.forEach((picture, at) => {
+    data.set(picture.data, at * tall * wide);
+  });
+  return { shape: [heads.length, tall, wide], data };
 }
 
 async function pair(pack: Pack, kind: KindInfo, request: PairRequest, breath: Breath): Promise<Reply> {

@@ -1,6 +1,7 @@
 import type { Context } from "../context.js";
 import type { CaptureInfo, KindInfo } from "../protocol.js";
 import type { State } from "../state.js";
+import { createGrid } from "./grid.js";
 import { createLinks } from "./links.js";
 import { createMatrix } from "./matrix.js";
 import { createSteps } from "./steps.js";
@@ -24,6 +25,7 @@ export interface ViewEntry {
 export const VIEWS: readonly ViewEntry[] = [
   { name: "links", label: "Links", create: createLinks },
   { name: "matrix", label: "Matrix", create: createMatrix },
+  { name: "grid", label: "Grid", create: createGrid },
   { name: "text", label: "Text", create: createText },
   { name: "steps", label: "Steps", create: createSteps },
 ];

@@ -13,6 +13,9 @@ from attnscope.errors import InputError
 if TYPE_CHECKING:
     from attnscope.attention.capture import Capture
 
+MOST_ORDERED = 512
+"""Heads up to which the tree's branches are also turned so that neighbours are nearest."""
+
 
 def head_clusters(
     c: Capture,
@@ -86,6 +89,32 @@ def head_clusters(
             for i, (layer, head) in enumerate(names)
         ]
     )
+
+
+def likeness_order(c: Capture, *, kind: str | None = None) -> list[tuple[int, int]]:
+    """Order the heads so that like ones stand together: the leaves of the tree :func:`head_clusters` cuts.
+
+    Returns
+    -------
+    list of (layer, head)
+        Heads that cannot be compared come last.
+    """
+    from scipy.cluster.hierarchy import leaves_list, linkage, optimal_leaf_ordering
+    from scipy.spatial.distance import squareform
+
+    names = heads_of(c, kind=kind)
+    distance = np.sqrt(head_distance(c, kind=kind).astype(np.float64))
+    np.fill_diagonal(distance, 0)
+    blank = np.isnan(distance).sum(axis=1) >= len(names) - 1
+    known = np.flatnonzero(~blank) if len(names) > 1 else np.arange(len(names))
+    unknown = np.setdiff1d(np.arange(len(names)), known)
+    if len(known) > 2:
+        condensed = squareform(distance[np.ix_(known, known)], checks=False)
+        tree = linkage(condensed, "average")
+        if len(known) <= MOST_ORDERED:
+            tree = optimal_leaf_ordering(tree, condensed)
+        known = known[leaves_list(tree)]
+    return [names[at] for at in (*known, *unknown)]
 
 
 def plane(distance: np.ndarray) -> np.ndarray:

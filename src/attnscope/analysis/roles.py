@@ -47,6 +47,13 @@ def head_roles(c: Capture, *, threshold: float = FIRES, content: bool = False, k
         2019 use 3.8 nats, which means much only near 128 tokens); it has no margin, since it is what chance looks
         like. Roles no row can show are left out.
     """
+    return table(role_rows(c, threshold=threshold, content=content, kind=kind), COLUMNS)
+
+
+def role_rows(
+    c: Capture, *, threshold: float = FIRES, content: bool = False, kind: str | None = None
+) -> list[dict[str, Any]]:
+    """Give the rows of :func:`head_roles`."""
     if not 0 < threshold <= 1:
         raise InputError(f"A threshold for the margin is above 0 and at most 1, got {threshold!r}.")
     attention = attention_of(c, kind)
@@ -83,4 +90,4 @@ def head_roles(c: Capture, *, threshold: float = FIRES, content: bool = False, k
                     "fires": bool(spread[place] >= BROAD),
                 }
             rows += [{"layer": number, "head": head, "role": name} | entry for name, entry in found.items()]
-    return table(rows, COLUMNS)
+    return rows

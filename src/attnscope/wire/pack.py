@@ -132,12 +132,12 @@ def _mask(mask: Mask, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
 
 
 def _first(info: CaptureInfo, held: Held, arrays: dict[str, np.ndarray]) -> list[dict[str, Any]]:
-    """Store every head statistic, which the page has no time to compute."""
-    requests = [
-        {"type": "statistic", "kind": kind["kind"], "statistic": name}
-        for kind in info["kinds"]
-        for name in kind["statistics"]
-    ]
+    """Store every statistic, role and likeness of the heads, which the page has no time to compute."""
+    requests: list[dict[str, Any]] = []
+    for kind in info["kinds"]:
+        name = kind["kind"]
+        requests += [{"type": "statistic", "kind": name, "statistic": one} for one in kind["statistics"]]
+        requests += [{"type": "roles", "kind": name}, {"type": "likeness", "kind": name}]
     stored = []
     for request in requests:
         reply, buffers = answer(held, {"id": None, **request})

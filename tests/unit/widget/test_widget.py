@@ -78,7 +78,7 @@ def test_a_capture_without_layer_zero_starts_at_its_first():
         ("query", 1.5, "position"),
         ("key", -7, "0 to 5"),
         ("kind", "cross", "'self'"),
-        ("view", "grid", "links"),
+        ("view", "globe", "links"),
         ("measure", "gradient", "scores"),
         ("threshold", 1.5, ""),
         ("height", 3, ""),

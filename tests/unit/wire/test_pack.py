@@ -74,9 +74,11 @@ def test_small_captures_keep_queries_and_keys_exactly():
 def test_statistics_are_stored_for_every_head():
     capture = from_attentions([np.full((2, 4, 4), 0.25, "f4")] * 3, ["a", "b", "c", "d"])
     page, arrays = unpack(pack(capture, {}))
-    entropy = next(e for e in page["first"] if e["request"]["statistic"] == "entropy")
+    statistics = [e for e in page["first"] if e["request"]["type"] == "statistic"]
+    entropy = next(e for e in statistics if e["request"]["statistic"] == "entropy")
     assert np.allclose(arrays[entropy["reply"]["data"]], np.ones((3, 2)))
-    assert {e["request"]["statistic"] for e in page["first"]} == set(page["capture"]["kinds"][0]["statistics"])
+    assert {e["request"]["type"] for e in page["first"]} == {"statistic", "roles", "likeness"}
+    assert {e["request"]["statistic"] for e in statistics} == set(page["capture"]["kinds"][0]["statistics"])
 
 
 def test_hostile_tokens_stay_json():

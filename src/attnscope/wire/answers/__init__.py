@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from attnscope.wire.answers.cells import overview, weights
+from attnscope.wire.answers.gallery import likeness, overviews, roles
 from attnscope.wire.answers.heads import pair, statistic
 from attnscope.wire.answers.steps import steps, vectors
 
@@ -20,5 +21,8 @@ ANSWERS: dict[str, Callable[[Question], Numbers]] = {
     "statistic": statistic,
     "steps": steps,
     "vectors": vectors,
+    "overviews": overviews,
+    "likeness": likeness,
+    "roles": roles,
 }
 """By the type of the request."""

@@ -13,6 +13,7 @@ from attnscope.wire.protocol import MEASURES
 from attnscope.wire.question import Numbers
 
 if TYPE_CHECKING:
+    from attnscope.attention.capture import Attention
     from attnscope.wire.question import Question
 
 MOST_CELLS = 1 << 22
@@ -50,7 +51,12 @@ def overview(question: Question) -> Numbers:
     if size > MOST_OVERVIEW:
         raise InputError(f"An overview has at most {MOST_OVERVIEW} cells a side, {size} were asked for.")
     question.go_on()
+    return Numbers(masked_overview(attention, layer, head, size))
+
+
+def masked_overview(attention: Attention, layer: int, head: int, size: int) -> np.ndarray:
+    """Largest weight of each cell of a coarse grid; NaN where all of it is masked."""
     picture = attention.overview(layer, head, size)
     mask = attention.layer(layer).mask
     picture[~mask.pooled(cell_span(mask.n_queries, size), cell_span(mask.n_keys, size))] = np.nan
-    return Numbers(picture)
+    return picture

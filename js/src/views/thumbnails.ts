@@ -1,0 +1,107 @@
+import { domainOf } from "../attention/strength.js";
+import { messageOf } from "../basics.js";
+import type { Context } from "../context.js";
+import { rampTable } from "../draw/heatmap.js";
+import type { Palette } from "../draw/palette.js";
+import type { Head } from "../protocol.js";
+
+const TOGETHER = 16;
+const SIZE = 48;
+
+interface Picture {
+  cells: Float32Array;
+  tall: number;
+  wide: number;
+}
+
+/** Small pictures of heads: asked for when they come on screen, kept as they were painted last. */
+export class Thumbnails {
+  #known = new Map<string, Picture>();
+  #painted = new Map<string, HTMLCanvasElement>();
+  #asked = new Set<string>();
+  #palette: Palette | undefined;
+  #asking = new AbortController();
+
+  constructor(
+    readonly context: Context,
+    readonly changed: () => void,
+  ) {}
+
+  /** Forgets what is no longer wanted, and asks for what is. */
+  want(heads: readonly Head[]): void {
+    const kind = this.context.state.now.kind.value.kind;
+    const missing = heads.filter((head) => !this.#known.has(nameOf(kind, head)));
+    const fresh = missing.filter((head) => !this.#asked.has(nameOf(kind, head)));
+    if (fresh.length === 0) return;
+    if (missing.length === fresh.length && this.#asked.size > 0) {
+      this.#asking.abort();
+      this.#asking = new AbortController();
+      this.#asked.clear();
+    }
+    for (let at = 0; at < fresh.length; at += TOGETHER) this.#ask(kind, fresh.slice(at, at + TOGETHER));
+  }
+
+  #ask(kind: string, heads: Head[]): void {
+    const { source, life, state } = this.context;
+    const signal = AbortSignal.any([life, this.#asking.signal]);
+    for (const head of heads) this.#asked.add(nameOf(kind, head));
+    const done = () => {
+      for (const head of heads) this.#asked.delete(nameOf(kind, head));
+    };
+    source.ask({ type: "overviews", kind, heads, size: SIZE }, signal).then(
+      ({ shape: [, tall = 0, wide = 0], data }) => {
+        done();
+        heads.forEach((head, at) => {
+          const cells = data.subarray(at * tall * wide, (at + 1) * tall * wide);
+          this.#known.set(nameOf(kind, head), { cells, tall, wide });
+        });
+        this.changed();
+      },
+      (error: unknown) => {
+        if (signal.aborted) return;
+        state.page.message.value = messageOf(error);
+        setTimeout(done, 5_000);
+      },
+    );
+  }
+
+  /** The head's picture, one pixel per cell; undefined until it is here. */
+  of(head: Head, palette: Palette): HTMLCanvasElement | undefined {
+    if (palette !== this.#palette) {
+      this.#painted.clear();
+      this.#palette = palette;
+    }
+    const name = nameOf(this.context.state.now.kind.value.kind, head);
+    const painted = this.#painted.get(name);
+    if (painted) return painted;
+    const picture = this.#known.get(name);
+    if (!picture) return undefined;
+    const canvas = paint(picture, palette);
+    this.#painted.set(name, canvas);
+    return canvas;
+  }
+}
+
+const nameOf = (kind: string, head: Head) => `${kind}|${head}`;
+
+/** Colours from nothing to the largest weight of the head; what is masked stays open. */
+function paint({ cells, tall, wide }: Picture, palette: Palette): HTMLCanvasElement {
+  const canvas = document.createElement("canvas");
+  canvas.width = wide;
+  canvas.height = tall;
+  const pen = canvas.getContext("2d");
+  if (!pen || wide === 0 || tall === 0) return canvas;
+  const table = rampTable(palette);
+  const { most } = domainOf([cells]);
+  const image = new ImageData(wide, tall);
+  cells.forEach((value, at) => {
+    if (Number.isNaN(value)) return;
+    const shade = Math.round((most > 0 ? Math.max(0, value / most) : 0) * 255) * 3;
+    image.data.set(
+      [table[shade] as number, table[shade + 1] as number, table[shade + 2] as number, 255],
+      at * 4,
+    );
+  });
+  pen.putImageData(image, 0, 0);
+  return canvas;
+}
