@@ -59,6 +59,25 @@ export interface CaptureInfo {
   version: number;
   model: string;
   kinds: KindInfo[];
+  /** The capture it is compared with. */
+  compare?: CompareInfo;
+}
+
+/** Runs of equal tokens: the first position in each capture, and the length. */
+export type Run = readonly [a: number, b: number, length: number];
+
+export interface AlignmentInfo {
+  layers: number[];
+  queries: Run[];
+  keys: Run[];
+}
+
+export interface CompareInfo {
+  capture: CaptureInfo;
+  /** By kind of attention. */
+  kinds: Record<string, AlignmentInfo>;
+  /** Why a kind cannot be compared. */
+  refused: Record<string, string>;
 }
 
 export interface WeightsRequest {
@@ -121,7 +140,7 @@ export interface HeadsRequest {
   kind: string;
 }
 
-export type DataRequest =
+export type DataRequest = (
   | WeightsRequest
   | OverviewRequest
   | StatisticRequest
@@ -129,7 +148,11 @@ export type DataRequest =
   | StepsRequest
   | VectorsRequest
   | OverviewsRequest
-  | HeadsRequest;
+  | HeadsRequest
+) & {
+  /** 1 for the capture compared with; the one shown otherwise. */
+  capture?: number;
+};
 export type Message = (DataRequest | { type: "hello" }) & { id: string };
 
 export interface Reply {
@@ -274,6 +297,30 @@ export function readCapture(value: unknown): CaptureInfo {
 export function readProgress(value: unknown): Progress | null {
   if (!isObject(value) || !isCount(value.done)) return null;
   return { done: value.done, total: isCount(value.total) ? value.total : null, label: readName(value.label) };
+}
+
+const isRun = (value: unknown): value is Run => isCounts(value) && value.length === 3;
+
+/** The second capture, if there is one. */
+export function readCompare(value: unknown): CompareInfo | undefined {
+  if (!isObject(value) || value.capture === undefined) return undefined;
+  const capture = readCapture(value.capture);
+  const { kinds, refused } = value;
+  need(isObject(kinds), "what is compared is missing");
+  const read: Record<string, AlignmentInfo> = {};
+  for (const [kind, entry] of Object.entries(kinds)) {
+    need(isObject(entry), `what is compared of ${kind} is missing`);
+    const { layers, queries, keys } = entry;
+    const runs = (found: unknown): found is Run[] => Array.isArray(found) && found.every(isRun);
+    need(isCounts(layers) && runs(queries) && runs(keys), `${kind} is not aligned`);
+    read[kind] = { layers, queries, keys };
+  }
+  const reasons = isObject(refused) ? Object.entries(refused) : [];
+  return {
+    capture,
+    kinds: read,
+    refused: Object.fromEntries(reasons.map(([kind, reason]) => [kind, String(reason)])),
+  };
 }
 
 export function isRequest(value: unknown): value is DataRequest {

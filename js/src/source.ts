@@ -23,6 +23,8 @@ export interface Source {
   pair(kind: string, query: number, key: number, signal: AbortSignal): Promise<Reply>;
   /** Any other small question; its answer is kept. */
   ask(request: DataRequest, signal: AbortSignal): Promise<Reply>;
+  /** The same questions about the capture compared with. */
+  beside(): Source;
 }
 
 export interface Seed {
@@ -49,7 +51,7 @@ const nameOf = (block: Block, head: Head) =>
 const groupOf = (block: Block, head: Head) => `${block.kind}|${block.measure}|${head.join(".")}`;
 
 export class CachedSource implements Source {
-  readonly pending: Signal<number> = signal(0);
+  #beside: CachedSource | undefined;
   #cache: ByteCache;
   #places = new Map<string, Place[]>();
   #flights = new Map<string, Flight>();
@@ -59,6 +61,7 @@ export class CachedSource implements Source {
     readonly channel: Channel,
     seeds: readonly Seed[] = [],
     limit = 64 * 2 ** 20,
+    readonly pending: Signal<number> = signal(0),
   ) {
     this.#cache = new ByteCache(limit);
     for (const { request, reply } of seeds) this.#keep(request, reply);
@@ -66,6 +69,13 @@ export class CachedSource implements Source {
 
   get status(): ReadonlySignal<Status> {
     return this.channel.status;
+  }
+
+  beside(): Source {
+    const { status } = this;
+    const ask: Channel["ask"] = (request, signal) => this.channel.ask({ ...request, capture: 1 }, signal);
+    this.#beside ??= new CachedSource({ status, ask }, [], undefined, this.pending);
+    return this.#beside;
   }
 
   peek(block: Block, head: Head): Float32Array | undefined {

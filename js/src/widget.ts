@@ -1,6 +1,6 @@
 import { atEnd, givenUp, messageOf } from "./basics.js";
 import { mount } from "./page.js";
-import { readCapture, readProgress } from "./protocol.js";
+import { readCapture, readCompare, readProgress } from "./protocol.js";
 import type { Port } from "./source/kernel.js";
 import { KernelChannel } from "./source/kernel.js";
 import { SavedChannel } from "./source/saved.js";
@@ -42,7 +42,9 @@ export function join(model: Model, life: AbortSignal): State {
     for (const [name, value] of Object.entries(patch)) model.set(name, value);
     Promise.resolve(model.save_changes()).catch(() => {});
   };
-  const state = new State(readCapture(model.get("_capture")), initial, publish);
+  const compare = readCompare(model.get("_compare"));
+  const capture = { ...readCapture(model.get("_capture")), ...(compare && { compare }) };
+  const state = new State(capture, initial, publish);
   for (const name of TRAITS) {
     on(model, `change:${name}`, () => state.receive(name, model.get(name)), life);
   }

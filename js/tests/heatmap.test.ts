@@ -41,6 +41,12 @@ describe("cells smaller than a pixel", () => {
     expect(largest(at, [2, 3], [2, 4], [1, 1])).toBeUndefined();
   });
 
+  it("where zero is in the middle, the farthest from it stands for all", () => {
+    const at = (_: number, column: number) => [0.6, 0.1, 0.8][column];
+    expect(largest(at, [0, 1], [0, 3], [1, 1], 0.5)).toBe(0.1);
+    expect(largest(at, [0, 1], [0, 3], [1, 1])).toBe(0.8);
+  });
+
   it("of cells that are alike one is read", () => {
     const read: string[] = [];
     largest((row, column) => read.push(`${row} ${column}`), [2, 9], [3, 6], [4, 3]);

@@ -88,6 +88,7 @@ export function paintHeatmap(
   at: CellAt,
   palette: Palette,
   grain: Grain = [1, 1],
+  middle = 0,
 ): Painted {
   const seen = visibleCells(frame);
   const ratio = context.getTransform().a;
@@ -103,7 +104,7 @@ export function paintHeatmap(
   for (let row = 0; row < tall; row++) {
     const rows = [down[row] as number, down[row + 1] as number] as const;
     for (let column = 0; column < wide; column++) {
-      const value = largest(at, rows, [right[column] as number, right[column + 1] as number], grain);
+      const value = largest(at, rows, [right[column] as number, right[column + 1] as number], grain, middle);
       const place = (row * wide + column) * 4;
       if (value === undefined) image.data.set([...blank, 255], place);
       else if (Number.isNaN(value)) masked = true;
@@ -163,12 +164,13 @@ function paintGaps(
   context.stroke();
 }
 
-/** What is too small to be drawn is stood for by its largest, so that no peak goes missing. */
+/** What is too small to be drawn is stood for by its largest, or the farthest from `middle`, so that no peak goes missing. */
 export function largest(
   at: CellAt,
   [top, bottom]: readonly [number, number],
   [left, right]: readonly [number, number],
   [tall, wide]: Grain,
+  middle = 0,
 ): number | undefined {
   let found: number | undefined;
   for (let down = top; down < bottom; ) {
@@ -177,7 +179,8 @@ export function largest(
     for (let column = left; column < right; column += wide - (column % wide)) {
       const value = at(down - 1, column);
       if (value === undefined) continue;
-      if (found === undefined || Number.isNaN(found) || value > found) found = value;
+      const farther = found !== undefined && Math.abs(value - middle) > Math.abs(found - middle);
+      if (found === undefined || Number.isNaN(found) || farther) found = value;
     }
   }
   return found;

@@ -1,16 +1,22 @@
 import { type Layer, PackedWeightsLayer, QueriesKeysLayer } from "../attention/layer.js";
 import type { Mask } from "../attention/mask.js";
 import { float32, int32, uint16 } from "../decode.js";
-import { type CaptureInfo, isObject, ProtocolError, readCapture } from "../protocol.js";
+import { type CaptureInfo, isObject, ProtocolError, readCapture, readCompare } from "../protocol.js";
 import type { Seed } from "../source.js";
 import { readSafetensors, type Safetensors } from "./safetensors.js";
 import { readSeeds } from "./seeds.js";
 
-export interface Pack {
+/** What is stored of one capture. */
+export interface StoredCapture {
   capture: CaptureInfo;
+  layer(kind: string, layer: number): Layer;
+}
+
+export interface Pack extends StoredCapture {
   state: Record<string, unknown>;
   seeds: Seed[];
-  layer(kind: string, layer: number): Layer;
+  /** The capture compared with. */
+  other?: StoredCapture;
 }
 
 function need(fine: boolean, what: string): asserts fine {
@@ -28,14 +34,24 @@ export function readPack(bytes: Uint8Array): Pack {
     page = null;
   }
   need(isObject(page), "its description is missing");
+  need(Array.isArray(page.layers) && Array.isArray(page.masks), "its layers are missing");
+  const capture = readCapture(page.capture);
+  const compare = readCompare(page.other);
+  const other = isObject(page.other) && compare ? readStored(file, page.other, compare.capture) : undefined;
+  return {
+    ...readStored(file, page, { ...capture, ...(compare && { compare }) }),
+    state: isObject(page.state) ? page.state : {},
+    seeds: readSeeds(page.first, (name) => file.tensor(String(name)).bytes),
+    ...(other && { other }),
+  };
+}
+
+function readStored(file: Safetensors, page: Record<string, unknown>, capture: CaptureInfo): StoredCapture {
   const { layers, masks } = page;
   need(Array.isArray(layers) && Array.isArray(masks), "its layers are missing");
-  const capture = readCapture(page.capture);
   const built = new Map<string, Layer>();
   return {
     capture,
-    state: isObject(page.state) ? page.state : {},
-    seeds: readSeeds(page.first, (name) => file.tensor(String(name)).bytes),
     layer(kind, number) {
       const name = `${kind}|${number}`;
       const known = built.get(name);

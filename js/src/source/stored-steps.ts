@@ -1,13 +1,13 @@
 import { QueriesKeysLayer } from "../attention/layer.js";
 import { weightedSum } from "../attention/steps.js";
 import type { Reply, StepsRequest, VectorsRequest } from "../protocol.js";
-import type { Pack } from "./pack.js";
+import type { StoredCapture } from "./pack.js";
 
 const MISSING =
   "This page carries weights only: the scores before softmax, and what they came from, are not in it.";
 
 /** One query's row in its parts; the twin of Python's answer. */
-export function steps(pack: Pack, { kind, layer: number, head, query }: StepsRequest): Reply {
+export function steps(pack: StoredCapture, { kind, layer: number, head, query }: StepsRequest): Reply {
   const layer = pack.layer(kind, number);
   const parts = new Float32Array(3 * layer.keys).fill(Number.NaN);
   const weights = parts.subarray(2 * layer.keys);
@@ -35,7 +35,7 @@ export function steps(pack: Pack, { kind, layer: number, head, query }: StepsReq
 }
 
 /** The query's vector, then some keys' vectors and behind each its value. */
-export function vectors(pack: Pack, request: VectorsRequest): Reply {
+export function vectors(pack: StoredCapture, request: VectorsRequest): Reply {
   const layer = pack.layer(request.kind, request.layer);
   if (!(layer instanceof QueriesKeysLayer)) throw new Error(MISSING);
   const { width } = layer.stored;

@@ -10,7 +10,7 @@ import type {
   WeightsRequest,
 } from "../protocol.js";
 import type { Channel, Status } from "./kernel.js";
-import type { Pack } from "./pack.js";
+import type { Pack, StoredCapture } from "./pack.js";
 import { steps, vectors } from "./stored-steps.js";
 
 const SLICE_MS = 12;
@@ -38,7 +38,8 @@ export class StoredChannel implements Channel {
   async ask(request: DataRequest, signal: AbortSignal): Promise<Reply> {
     await Promise.resolve();
     signal.throwIfAborted();
-    const { pack } = this;
+    const pack = request.capture === 1 ? this.pack.other : this.pack;
+    if (!pack) throw new Error("This page holds one capture only.");
     const kind = pack.capture.kinds.find((entry) => entry.kind === request.kind);
     if (!kind) throw new Error(`This page holds no ${request.kind} attention.`);
     const breath = new Breath(signal);
@@ -63,7 +64,7 @@ export class StoredChannel implements Channel {
   }
 }
 
-async function weights(pack: Pack, request: WeightsRequest, breath: Breath): Promise<Reply> {
+async function weights(pack: StoredCapture, request: WeightsRequest, breath: Breath): Promise<Reply> {
   const { heads, queries, keys, measure } = request;
   if (measure !== "weights" && measure !== "scores") {
     throw new Error(`This page was saved without “${measure}”.`);
@@ -89,7 +90,7 @@ async function weights(pack: Pack, request: WeightsRequest, breath: Breath): Pro
   return { shape, data };
 }
 
-async function overview(pack: Pack, request: OverviewRequest, breath: Breath): Promise<Reply> {
+async function overview(pack: StoredCapture, request: OverviewRequest, breath: Breath): Promise<Reply> {
   const layer = pack.layer(request.kind, request.layer);
   const picture = new Overview(layer, request.head, request.size);
   for (let query = 0; query < layer.queries; query++) {
@@ -100,7 +101,7 @@ async function overview(pack: Pack, request: OverviewRequest, breath: Breath): P
 }
 
 async function overviews(
-  pack: Pack,
+  pack: StoredCapture,
   { kind, heads, size }: OverviewsRequest,
   breath: Breath,
 ): Promise<Reply> {
@@ -116,7 +117,12 @@ async function overviews(
   return { shape: [heads.length, tall, wide], data };
 }
 
-async function pair(pack: Pack, kind: KindInfo, request: PairRequest, breath: Breath): Promise<Reply> {
+async function pair(
+  pack: StoredCapture,
+  kind: KindInfo,
+  request: PairRequest,
+  breath: Breath,
+): Promise<Reply> {
   const most = Math.max(...kind.heads);
   const data = new Float32Array(kind.layers.length * most).fill(Number.NaN);
   for (const [index, number] of kind.layers.entries()) {

@@ -43,6 +43,7 @@ export function paintLabels(
   [queries, keys]: readonly [Axis, Axis],
   marks: Marks,
   palette: Palette,
+  rows = true,
 ): void {
   const seen = visibleCells(frame);
   const size = clamp(frame.cell * 0.8, 9, 12);
@@ -60,7 +61,7 @@ export function paintLabels(
   };
   pen.textBaseline = "middle";
   pen.textAlign = "right";
-  for (let row = seen.top; row < seen.bottom; row++) {
+  for (let row = seen.top; rows && row < seen.bottom; row++) {
     const y = frame.y + (row + 0.5 - frame.top) * frame.cell;
     if (y < frame.y || y > frame.y + frame.height) continue;
     const text = label(queries, row, marks.row);

@@ -258,7 +258,14 @@ class Matrix implements View, Gestures {
       const value = read(row, column);
       return value === undefined ? undefined : of(value);
     };
-    this.#painted = paintHeatmap(pen, frame, strength, palette, this.#cells.grain(seen));
+    this.#painted = paintHeatmap(
+      pen,
+      frame,
+      strength,
+      palette,
+      this.#cells.grain(seen),
+      this.#cells.signed(seen) ? 0.5 : 0,
+    );
     if (frame.cell >= VALUES) {
       paintValues(
         pen,

@@ -1,6 +1,7 @@
 import type { Context } from "../context.js";
 import type { CaptureInfo, KindInfo } from "../protocol.js";
 import type { State } from "../state.js";
+import { createCompare } from "./compare.js";
 import { createGrid } from "./grid.js";
 import { createLinks } from "./links.js";
 import { createMatrix } from "./matrix.js";
@@ -28,6 +29,12 @@ export const VIEWS: readonly ViewEntry[] = [
   { name: "grid", label: "Grid", create: createGrid },
   { name: "text", label: "Text", create: createText },
   { name: "steps", label: "Steps", create: createSteps },
+  {
+    name: "compare",
+    label: "Compare",
+    create: createCompare,
+    fits: (_, { compare }) => compare !== undefined,
+  },
 ];
 
 /** The views that have something to show. */

@@ -1,0 +1,400 @@
+import type { ReadonlySignal } from "@preact/signals-core";
+import { textAt } from "../attention/axis.js";
+import { isShare } from "../attention/measure.js";
+import { type Domain, strengthOf } from "../attention/strength.js";
+import { clamp } from "../basics.js";
+import { type Context, paletteOf } from "../context.js";
+import type { Series } from "../data.js";
+import { button, el, onSize, prepare, setText } from "../dom.js";
+import {
+  type CellAt,
+  type Grain,
+  type HeatFrame,
+  outlineCell,
+  paintHeatmap,
+  paintValues,
+  type Visible,
+  visibleCells,
+} from "../draw/heatmap.js";
+import type { Palette } from "../draw/palette.js";
+import { GridCell } from "../gridcell.js";
+import { fixed, spoken } from "../text.js";
+import { Cells } from "./cells.js";
+import { unitsIn } from "./compare-align.js";
+import type { Second } from "./compare-second.js";
+import { type Gestures, listen } from "./matrix-gestures.js";
+import { paintLabels } from "./matrix-labels.js";
+import { clampViewport, fitCell, type Room, revealCell, type Viewport, zoomAt } from "./viewport.js";
+
+export type PaneName = "a" | "b" | "change";
+export const PANES: Record<PaneName, string> = { a: "A", b: "B", change: "B − A" };
+const ORDER: readonly PaneName[] = ["a", "b", "change"];
+const TOP = 58;
+const END = 8;
+const NAMES = 64;
+const VALUES = 34;
+
+interface Pane {
+  box: HTMLElement;
+  title: HTMLElement;
+  canvas: HTMLCanvasElement;
+  grid: GridCell;
+}
+
+type Reader = (row: number, column: number) => number | undefined;
+
+/** Three matrices over the tokens of both texts, moved and zoomed as one. */
+export class ComparePanes {
+  readonly element = el("div", { class: "compare-panes" });
+  readonly zooming: HTMLElement;
+  domains: { both: Domain; change: Domain } = { both: { least: 0, most: 1 }, change: { least: -1, most: 1 } };
+  signed = false;
+  exact = true;
+  readonly #panes: Record<PaneName, Pane>;
+  readonly #cells: { a: Cells; b: Cells };
+  #view: Viewport = { top: 0, left: 0, cell: 0 };
+  #size = { width: 0, height: 0 };
+  #shown: readonly PaneName[] = ORDER;
+  #cursor: [number, number] = [0, 0];
+  #hover: [number, number] | null = null;
+  #readers: Record<PaneName, Reader> = { a: () => undefined, b: () => undefined, change: () => undefined };
+  #shape = "";
+  #grain: Grain = [1, 1];
+
+  constructor(
+    readonly context: Context,
+    readonly second: ReadonlySignal<Second>,
+    names: readonly [string, string],
+    readonly repaint: () => void,
+  ) {
+    const { life } = context;
+    const changed = () => context.scheduler.paint(repaint);
+    this.#cells = { a: new Cells(context, changed), b: new Cells(second.peek().context, changed) };
+    const pane = (name: PaneName): Pane => {
+      const canvas = el("canvas", { "aria-hidden": "true" });
+      const grid = new GridCell(`${PANES[name]}: rows are queries, columns are keys`);
+      const plot = el("div", { class: "plot" }, canvas, grid.element);
+      const title = el("div", { class: "compare-title" });
+      const model = name === "a" ? names[0] : name === "b" ? names[1] : "";
+      setText(title, [PANES[name], model].filter(Boolean).join(" · "));
+      listen(this.#gestures(name), canvas, grid.cell, life);
+      return { box: el("div", { class: "compare-pane" }, title, plot), title, canvas, grid };
+    };
+    this.#panes = { a: pane("a"), b: pane("b"), change: pane("change") };
+    this.element.append(...ORDER.map((name) => this.#panes[name].box));
+    const small = (label: string, text: string, run: () => void) =>
+      button({ class: "small", "aria-label": label }, run, text);
+    this.zooming = el(
+      "div",
+      { class: "zoom", role: "group", "aria-label": "Zoom" },
+      small("Zoom out", "−", () => this.zoom(1 / 1.5)),
+      small("Zoom in", "+", () => this.zoom(1.5)),
+      small("fit the whole matrix", "fit", () => this.fit()),
+    );
+    onSize(this.element, life, () => changed());
+  }
+
+  get canvases(): HTMLCanvasElement[] {
+    return this.#shown.map((name) => this.#panes[name].canvas);
+  }
+
+  get room(): Room {
+    const { queries, keys } = this.second.value;
+    return {
+      width: Math.max(20, this.#size.width - this.#left - END),
+      height: Math.max(20, this.#size.height - TOP - END),
+      rows: queries.slots.length,
+      columns: keys.slots.length,
+    };
+  }
+
+  /** Room for the names of the rows, which stand beside the first matrix. */
+  get #left(): number {
+    return this.#shown.length > 1 ? NAMES : Math.min(84, Math.round(this.#size.width * 0.3));
+  }
+
+  #leftOf(name: PaneName): number {
+    return name === this.#shown[0] ? this.#left : END;
+  }
+
+  #gestures(name: PaneName): Gestures {
+    const panes = this;
+    return {
+      get view() {
+        return panes.view;
+      },
+      set view(view) {
+        panes.view = view;
+      },
+      get corner() {
+        return { x: panes.#leftOf(name), y: TOP };
+      },
+      cellAt: (x, y) => panes.#cellAt(x - panes.#leftOf(name), y - TOP),
+      hover: (cell) => panes.hover(cell),
+      pin: (cell) => panes.pin(cell),
+      pinCursor: () => panes.pin(panes.#cursor),
+      move: (down, right) => panes.move(down, right),
+      zoom: (factor, x, y) => panes.zoom(factor, x, y),
+      zoomCursor: (factor) => panes.zoomCursor(factor),
+      fit: () => panes.fit(),
+    };
+  }
+
+  get view(): Viewport {
+    return this.#view;
+  }
+
+  set view(view: Viewport) {
+    this.#view = clampViewport(view, this.room);
+    this.context.scheduler.paint(this.repaint);
+  }
+
+  zoom(factor: number, x = this.room.width / 2, y = this.room.height / 2): void {
+    this.view = zoomAt(this.#view, this.room, factor, x, y);
+  }
+
+  fit(): void {
+    this.view = { top: 0, left: 0, cell: fitCell(this.room) };
+  }
+
+  zoomCursor(factor: number): void {
+    const [row, column] = this.#cursor;
+    const { top, left, cell } = this.#view;
+    this.zoom(factor, (column + 0.5 - left) * cell, (row + 0.5 - top) * cell);
+  }
+
+  /** The cell at a place counted from the plot's corner. */
+  #cellAt(x: number, y: number): [number, number] | null {
+    const frame = this.#frame();
+    if (x < 0 || y < 0 || x >= frame.width || y >= frame.height) return null;
+    const row = Math.floor(frame.top + y / frame.cell);
+    const column = Math.floor(frame.left + x / frame.cell);
+    return row < frame.rows && column < frame.columns ? [row, column] : null;
+  }
+
+  hover(cell: [number, number] | null): void {
+    const { page } = this.context.state;
+    if (String(cell) === String(this.#hover)) return;
+    this.#hover = cell;
+    const { queries, keys } = this.second.value;
+    page.hoverQuery.value = cell ? (queries.slots[cell[0]]?.a ?? null) : null;
+    page.hoverKey.value = cell ? (keys.slots[cell[1]]?.a ?? null) : null;
+    if (cell) this.#explain(cell);
+    else this.context.tooltip.hide();
+    this.context.scheduler.paint(this.repaint);
+  }
+
+  /** Tokens of the second text alone cannot be pinned, since what is pinned is of the first. */
+  pin([row, column]: [number, number]): void {
+    const { state } = this.context;
+    const { queries, keys } = this.second.value;
+    this.#cursor = [row, column];
+    const [query, key] = [queries.slots[row]?.a ?? null, keys.slots[column]?.a ?? null];
+    const { now } = state;
+    const none = { more_queries: [], more_keys: [] };
+    if (now.query.value === query && now.key.value === key) state.set({ query: null, key: null, ...none });
+    else
+      state.set({
+        query: query === null ? null : (now.queries.value.units[query]?.from ?? null),
+        key: key === null ? null : (now.keys.value.units[key]?.from ?? null),
+        ...none,
+      });
+    this.context.scheduler.paint(this.repaint);
+  }
+
+  move(down: number, right: number): void {
+    const { rows, columns } = this.room;
+    const [row, column] = this.#cursor;
+    this.#cursor = [clamp(row + down, 0, rows - 1), clamp(column + right, 0, columns - 1)];
+    this.#view = revealCell(this.#view, this.room, ...this.#cursor);
+    this.hover(this.#cursor);
+    this.context.state.page.spoken.value = this.#say(this.#cursor);
+    this.context.scheduler.paint(this.repaint);
+  }
+
+  #frame(left = this.#left): HeatFrame {
+    const { rows, columns, width, height } = this.room;
+    const view = clampViewport(this.#view, this.room);
+    return {
+      ...view,
+      rows,
+      columns,
+      width: Math.min(width, columns * view.cell),
+      height: Math.min(height, rows * view.cell),
+      x: left,
+      y: TOP,
+    };
+  }
+
+  #say([row, column]: [number, number]): string {
+    const { queries, keys } = this.second.value;
+    const names = `${spoken(textAt(queries.axis, row))} → ${spoken(textAt(keys.axis, column))}`;
+    const numbers = ORDER.map((name) => {
+      const value = this.#readers[name](row, column);
+      return `${PANES[name]} ${value === undefined ? "none" : fixed(value, 6)}`;
+    });
+    return `${names}: ${this.exact ? "" : "largest nearby, "}${numbers.join(" · ")}`;
+  }
+
+  #explain([row, column]: [number, number]): void {
+    const name = this.#shown[this.#shown.length - 1] as PaneName;
+    const under = this.#shown.find((one) => this.#panes[one].canvas.matches(":hover")) ?? name;
+    const frame = this.#frame(this.#leftOf(under));
+    const box = this.#panes[under].canvas.getBoundingClientRect();
+    const x = box.left + frame.x + (column - frame.left) * frame.cell;
+    const y = box.top + frame.y + (row - frame.top) * frame.cell;
+    this.context.tooltip.show(this.#say([row, column]), new DOMRect(x, y, frame.cell, frame.cell));
+  }
+
+  paint(series: Series, comparable: boolean, shown: readonly PaneName[]): void {
+    this.#shown = shown;
+    for (const name of ORDER) {
+      const { box, title } = this.#panes[name];
+      box.hidden = !shown.includes(name);
+      box.classList.toggle("first", name === shown[0]);
+      if (name === "change") setText(title, `${PANES.change} · ${series.short}`);
+    }
+    const plot = this.#panes[shown[0] as PaneName].canvas.parentElement as HTMLElement;
+    this.#size = { width: plot.clientWidth, height: plot.clientHeight };
+    const { queries, keys } = this.second.value;
+    const shape = `${queries.slots.length}|${keys.slots.length}|${shown.length}|${this.#size.width}|${this.#size.height}`;
+    if (shape !== this.#shape) this.#view = { top: 0, left: 0, cell: fitCell(this.room) };
+    this.#shape = shape;
+    this.#view = clampViewport(this.#view, this.room);
+    const seen = visibleCells(this.#frame());
+    this.#read(series, comparable, seen);
+    for (const name of shown) this.#paintPane(name, seen);
+    if (this.#hover) this.#explain(this.#hover);
+  }
+
+  /** What is seen of one capture, in its own units. */
+  #own(side: "a" | "b", seen: Visible): Visible {
+    const { queries, keys } = this.second.value;
+    const [top, bottom] = unitsIn(queries, side, seen.top, seen.bottom);
+    const [left, right] = unitsIn(keys, side, seen.left, seen.right);
+    return { top, bottom, left, right };
+  }
+
+  #read(series: Series, comparable: boolean, seen: Visible): void {
+    const { queries, keys } = this.second.value;
+    const own = { a: this.#own("a", seen), b: this.#own("b", seen) };
+    const sides = comparable ? (["a", "b"] as const) : (["a"] as const);
+    this.exact = sides.every((side) => this.#cells[side].isExact(own[side]));
+    this.signed = this.#cells.a.signed(own.a);
+    let [least, most] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+    for (const side of sides) {
+      const cells = this.#cells[side];
+      cells.request(series, own[side]);
+      const read = cells.reader(series, own[side]);
+      const { domain } = cells.scale(series, own[side]);
+      least = Math.min(least, domain.least);
+      most = Math.max(most, domain.most);
+      this.#readers[side] = (row, column) => {
+        const [down, right] = [queries.slots[row]?.[side] ?? null, keys.slots[column]?.[side] ?? null];
+        return down === null || right === null ? undefined : read(down, right);
+      };
+    }
+    if (!comparable) this.#readers.b = () => undefined;
+    const { a, b } = this.#readers;
+    this.#readers.change = (row, column) => {
+      const [one, two] = [a(row, column), b(row, column)];
+      return one === undefined || two === undefined ? undefined : two - one;
+    };
+    this.#grain = this.exact ? [1, 1] : this.#coarsest(sides, own);
+    const reach = this.#reach(seen);
+    this.domains = { both: { least, most }, change: { least: -reach, most: reach } };
+  }
+
+  /** How many places may be taken as one without leaving out a cell of either overview. */
+  #coarsest(sides: readonly ("a" | "b")[], own: Record<"a" | "b", Visible>): Grain {
+    const grains = sides.map((side) => this.#cells[side].grain(own[side]));
+    return [Math.min(...grains.map(([tall]) => tall)), Math.min(...grains.map(([, wide]) => wide))];
+  }
+
+  /** The largest difference on the screen. */
+  #reach(seen: Visible): number {
+    const [down, right] = this.#grain;
+    let reach = 1e-9;
+    for (let row = seen.top; row < seen.bottom; row += down)
+      for (let column = seen.left; column < seen.right; column += right) {
+        const size = Math.abs(this.#readers.change(row, column) ?? 0);
+        if (size > reach) reach = size;
+      }
+    return reach;
+  }
+
+  #paintPane(name: PaneName, seen: Visible): void {
+    const { canvas, grid } = this.#panes[name];
+    const { width, height } = this.#size;
+    const left = this.#leftOf(name);
+    const pen = prepare(canvas, width - this.#left + left, height);
+    const { state } = this.context;
+    const frame = this.#frame(left);
+    const colors = paletteOf(state);
+    const diverging = name === "change" || this.signed;
+    const palette: Palette = diverging ? { ...colors, ramp: colors.diverging } : colors;
+    const { both, change } = this.domains;
+    const read = this.#readers[name];
+    const scale = diverging || !isShare(state.now.measure.value) ? "linear" : state.synced.color_scale.value;
+    const of = strengthOf(scale, name === "change" ? change : both, () => this.#values(read, seen));
+    const strength: CellAt = (row, column) => {
+      const value = read(row, column);
+      return value === undefined ? undefined : of(value);
+    };
+    if (pen) {
+      paintHeatmap(pen, frame, strength, palette, this.#grain, diverging ? 0.5 : 0);
+      if (frame.cell >= VALUES)
+        paintValues(pen, frame, strength, (row, column) => (read(row, column) ?? 0).toFixed(2), palette);
+      this.#paintMarks(pen, frame, palette, left > END);
+    }
+    const [row, column] = this.#cursor;
+    grid.describe([frame.rows, frame.columns], this.#cursor, this.#say(this.#cursor));
+    const size = Math.max(4, frame.cell);
+    grid.place(
+      frame.x + (column - frame.left) * frame.cell,
+      frame.y + (row - frame.top) * frame.cell,
+      size,
+      size,
+    );
+  }
+
+  *#values(read: Reader, seen: Visible): Iterable<number> {
+    for (let row = seen.top; row < seen.bottom; row++)
+      for (let column = seen.left; column < seen.right; column++) yield read(row, column) ?? Number.NaN;
+  }
+
+  #paintMarks(pen: CanvasRenderingContext2D, frame: HeatFrame, palette: Palette, names: boolean): void {
+    const { queries, keys } = this.second.value;
+    const { query, key } = this.context.state.now;
+    const pinned = {
+      row: query.value === null ? null : (queries.placeOfA.get(query.value) ?? null),
+      column: key.value === null ? null : (keys.placeOfA.get(key.value) ?? null),
+    };
+    paintLabels(
+      pen,
+      frame,
+      [queries.axis, keys.axis],
+      { row: this.#hover?.[0] ?? pinned.row, column: this.#hover?.[1] ?? pinned.column },
+      palette,
+      names,
+    );
+    pen.save();
+    pen.beginPath();
+    pen.rect(frame.x - 1, frame.y - 1, frame.width + 2, frame.height + 2);
+    pen.clip();
+    pen.strokeStyle = palette.accent;
+    pen.lineWidth = 1.5;
+    const size = Math.max(2, frame.cell);
+    if (pinned.row !== null)
+      pen.strokeRect(frame.x - 2, frame.y + (pinned.row - frame.top) * frame.cell, frame.width + 4, size);
+    if (pinned.column !== null)
+      pen.strokeRect(
+        frame.x + (pinned.column - frame.left) * frame.cell,
+        frame.y - 2,
+        size,
+        frame.height + 4,
+      );
+    if (this.#hover) outlineCell(pen, frame, this.#hover, palette.ink);
+    pen.restore();
+  }
+}
