@@ -30,6 +30,11 @@ class with a small configuration and random weights, and captured on its own def
 - **self-check**: the largest difference of recomputed weights · values to the model's real output, relative to the
   largest output; for *softmax*, of a row's sum to 1.
 
+Errors are those of float32. In half precision the weights are the exact softmax of the queries and keys the model
+attends with, and `capture["self"].rounding(layer)` states how far eager code of that dtype may round its own from them.
+Tests hold every family to that bound, and to 1e-2 (bfloat16) and 1e-3 (float16) of its own eager weights where scores
+have a unit's spread.
+
 {n} families, {attending} with attention: **{exact} exact**, {refused} refused. Of the exact ones, {n_left} left a part
 out, with a warning that names it.
 """

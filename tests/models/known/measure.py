@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import re
 import warnings
 from dataclasses import dataclass, field
@@ -26,14 +27,18 @@ class Outcome:
     """What one family gave.
 
     ``tiers``, ``errors``, ``checks`` and ``layers`` are by kind of attention; ``errors`` only where the model's own
-    output holds weights.
+    output holds weights. ``first`` are those of each kind's first layer, ``rounding`` is the largest
+    a layer states, and ``beyond`` the most by which a layer's error exceeds its own.
     """
 
     tiers: dict[str, str] = field(default_factory=dict)
     errors: dict[str, float] = field(default_factory=dict)
+    first: dict[str, float] = field(default_factory=dict)
     checks: dict[str, float] = field(default_factory=dict)
     layers: dict[str, tuple[int, ...]] = field(default_factory=dict)
     sums: float = 0.0
+    beyond: float = -math.inf
+    rounding: float = 0.0
     left_out: str = ""
     refused: str = ""
 
@@ -80,9 +85,9 @@ def own_weights(known: Family, model: Any, inputs: dict[str, Any]) -> dict[str, 
     return found
 
 
-def measure(known: Family, dtype: torch.dtype = torch.float32) -> Outcome:
+def measure(known: Family, dtype: torch.dtype = torch.float32, implementation: str | None = None) -> Outcome:
     """Capture a family, run in a precision, and compare."""
-    model, inputs = build(known).to(dtype), known.inputs()
+    model, inputs = build(known, implementation).to(dtype), known.inputs()
     inputs = {name: value.to(dtype) if value.is_floating_point() else value for name, value in inputs.items()}
     torch.manual_seed(0)
     with warnings.catch_warnings(record=True) as seen:
@@ -98,12 +103,14 @@ def measure(known: Family, dtype: torch.dtype = torch.float32) -> Outcome:
     own = own_weights(known, model, inputs)
     for item, capture in enumerate(captures):
         by_kind: dict[str, dict[int, np.ndarray]] = {}
+        rounding: dict[tuple[str, int], float] = {}
         for kind in capture.kinds:
             attention = capture[kind]
             plain = _SIZED.sub("", kind)
             layers = by_kind.setdefault(plain, {})
             for number in attention.layers:
                 layers[number] = attention.weights(number)
+                rounding[plain, number] = attention.rounding(number)
             outcome.tiers[plain] = " and ".join(sorted({*attention.how.values()}))
             worst = max(attention.check.values())
             outcome.checks[plain] = max(outcome.checks.get(plain, 0.0), worst)
@@ -112,22 +119,26 @@ def measure(known: Family, dtype: torch.dtype = torch.float32) -> Outcome:
             sums = [layer.sum(-1) for layer in layers.values()]
             outcome.sums = max(outcome.sums, *(float(np.where(s == 0, 0, abs(s - 1)).max()) for s in sums))
             if kind in own:
-                error = _error(kind, [layers[number] for number in sorted(layers)], own[kind], item, inputs)
-                outcome.errors[kind] = max(outcome.errors.get(kind, 0.0), error)
+                errors = _errors(kind, [layers[number] for number in sorted(layers)], own[kind], item, inputs)
+                outcome.errors[kind] = max(outcome.errors.get(kind, 0.0), *errors)
+                outcome.first[kind] = max(outcome.first.get(kind, 0.0), errors[0])
+                stated = [rounding[kind, number] for number in sorted(layers)]
+                beyond = [error - bound for error, bound in zip(errors, stated, strict=False)]
+                outcome.beyond, outcome.rounding = max(outcome.beyond, *beyond), max(outcome.rounding, *stated)
     return outcome
 
 
-def _error(kind: str, found: list[np.ndarray], own: list[np.ndarray], item: int, inputs: dict[str, Any]) -> float:
-    """Largest difference over all layers, padding left out; infinity where there are others."""
+def _errors(
+    kind: str, found: list[np.ndarray], own: list[np.ndarray], item: int, inputs: dict[str, Any]
+) -> list[float]:
+    """Largest difference of each layer, padding left out; infinity where there are others."""
     if len(found) != len(own):
-        return float("inf")
-    worst = 0.0
+        return [math.inf]
+    errors = []
     for mine, theirs in zip(found, own, strict=True):
         expected = _unpadded(_per_input(theirs, inputs)[item], kind, item, inputs)
-        if mine.shape != expected.shape:
-            return float("inf")
-        worst = max(worst, float(abs(mine - expected).max()))
-    return worst
+        errors.append(float(abs(mine - expected).max()) if mine.shape == expected.shape else math.inf)
+    return errors
 
 
 def _per_input(weights: np.ndarray, inputs: dict[str, Any]) -> np.ndarray:
@@ -140,7 +151,7 @@ def _unpadded(weights: np.ndarray, kind: str, item: int, inputs: dict[str, Any])
     mask = inputs.get("attention_mask")
     if mask is None or kind in ("vision", "decoder"):
         return weights
-    kept = mask[item].numpy().astype(bool)
+    kept = mask[item].bool().numpy()
     if weights.shape[-1] == len(kept):
         weights = weights[:, :, kept]
     rows = kind != "cross" or "decoder_input_ids" not in inputs
