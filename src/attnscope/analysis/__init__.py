@@ -13,7 +13,10 @@ to sum 1, which makes it the attention given that it goes to content.
 
 from attnscope.analysis.causal.ablation import HeadEffects, ablate_heads, mean_outputs
 from attnscope.analysis.causal.effect import Effect
+from attnscope.analysis.causal.gradient import GradWeights, grad_weights
+from attnscope.analysis.causal.importance import HeadImportance, head_importance
 from attnscope.analysis.causal.links import cut_links
+from attnscope.analysis.causal.relevance import Relevance, relevance
 from attnscope.analysis.classes import class_table, punctuation_share, separator_share, special_share
 from attnscope.analysis.clusters import head_clusters
 from attnscope.analysis.compare import Comparison, compare
@@ -50,12 +53,15 @@ __all__ = [
     "Effect",
     "Finding",
     "Flow",
+    "GradWeights",
     "HeadEffects",
     "HeadHit",
+    "HeadImportance",
     "KeyHit",
     "LikeHead",
     "Offsets",
     "PatternScore",
+    "Relevance",
     "Statistic",
     "Sums",
     "ablate_heads",
@@ -71,8 +77,10 @@ __all__ = [
     "find_heads",
     "flow",
     "gini",
+    "grad_weights",
     "head_clusters",
     "head_distance",
+    "head_importance",
     "head_roles",
     "head_table",
     "heads_like",
@@ -92,6 +100,7 @@ __all__ = [
     "previous_token",
     "punctuation_share",
     "relation_heads",
+    "relevance",
     "repeated_random",
     "rollout",
     "self_share",

@@ -1,5 +1,6 @@
 """Running a model again with something changed: heads switched off, links cut, weights that carry gradients."""
 
+from attnscope.recording.intervene.gradients import by_kind, gate_gradients, weight_gradients
 from attnscope.recording.intervene.readout import names
 from attnscope.recording.intervene.runs import (
     Reading,
@@ -14,11 +15,14 @@ from attnscope.recording.intervene.subject import Subject, prepare, reread
 __all__ = [
     "Reading",
     "Subject",
+    "by_kind",
+    "gate_gradients",
     "mean_outputs",
     "names",
     "prepare",
     "reread",
     "unchanged",
+    "weight_gradients",
     "with_heads",
     "with_inputs",
     "with_links_cut",

@@ -10,7 +10,7 @@ import torch
 Outputs = Callable[[torch.Tensor], torch.Tensor]
 """Takes and gives the heads' outputs, [batch, queries, heads, value width], before the output projection."""
 Numbers = Callable[[torch.Tensor], torch.Tensor]
-"""Takes and gives scores or weights, [batch, heads, queries, keys]; scores float32, masked ones ``-inf``."""
+"""Takes and gives scores or weights, [batch, heads, queries, keys], float32 or wider; masked scores are ``-inf``."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,6 +11,7 @@ from attnscope.attention.arrays import dtype_name
 from attnscope.errors import UnverifiedError
 from attnscope.recording.collect.check import TOLERANCE
 from attnscope.recording.collect.masks import MaskReader
+from attnscope.recording.intervene.readout import wide
 
 if TYPE_CHECKING:
     from attnscope.recording.intervene.change import Change
@@ -43,9 +44,9 @@ def step_by_step(call: AttentionCall, change: Change) -> torch.Tensor:
 
 
 def _scores(call: AttentionCall) -> tuple[torch.Tensor, torch.Tensor]:
-    """Scores float32 [batch, heads, queries, keys], and which queries see a key, bool [batch, queries]."""
-    options, queries = call.options, call.queries.float()
-    keys = _shared(call.keys.float(), queries.shape[1])
+    """Scores [batch, heads, queries, keys], and which queries see a key, bool [batch, queries]."""
+    options, queries = call.options, wide(call.queries)
+    keys = _shared(wide(call.keys), queries.shape[1])
     given = options.get("scaling")
     scores = (queries * (queries.shape[-1] ** -0.5 if given is None else float(given))) @ keys.transpose(-1, -2)
     cap = options.get("softcap")
@@ -53,14 +54,14 @@ def _scores(call: AttentionCall) -> tuple[torch.Tensor, torch.Tensor]:
         scores = cap * torch.tanh(scores / cap)
     position_bias = options.get("position_bias")
     if position_bias is not None:
-        scores = scores + position_bias.float()
+        scores = scores + wide(position_bias)
     reader = MaskReader()
     hidden = []
     rows = []
     for item in range(scores.shape[0]):
         mask, bias = reader.read(call, item)
         hidden.append(torch.as_tensor(~mask.allowed(slice(None)), device=scores.device))
-        rows.append(scores[item] if bias is None else scores[item] + bias.to(scores.device).float())
+        rows.append(scores[item] if bias is None else scores[item] + wide(bias.to(scores.device)))
     blocked = torch.stack(hidden)
     return torch.stack(rows).masked_fill(blocked[:, None], -torch.inf), ~blocked.all(-1)
 
@@ -70,7 +71,7 @@ def _softmax(scores: torch.Tensor, sinks: Any) -> torch.Tensor:
     blind = (scores == -torch.inf).all(-1, keepdim=True)
     scores = scores.masked_fill(blind, 0.0)
     if sinks is not None:
-        column = sinks.float().reshape(1, -1, 1, 1).expand(*scores.shape[:-1], 1)
+        column = sinks.to(scores).reshape(1, -1, 1, 1).expand(*scores.shape[:-1], 1)
         weights = torch.cat([scores, column], dim=-1).softmax(-1)[..., :-1]
     else:
         weights = scores.softmax(-1)
@@ -78,7 +79,7 @@ def _softmax(scores: torch.Tensor, sinks: Any) -> torch.Tensor:
 
 
 def _mixed(weights: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
-    mixed = weights @ _shared(values.float(), weights.shape[1])
+    mixed = weights @ _shared(wide(values), weights.shape[1])
     return mixed.transpose(1, 2).to(values.dtype)
 
 
@@ -90,7 +91,7 @@ def _shared(tensor: torch.Tensor, n_heads: int) -> torch.Tensor:
 def _require_same(call: AttentionCall, again: torch.Tensor, seen: torch.Tensor) -> None:
     """Compare with the model's own function, on queries that see a key."""
     mine = again if call.project is None else call.project(again.flatten(-2))
-    mine, its = mine[seen].float(), call.output[seen].float()
+    mine, its = wide(mine[seen]), wide(call.output[seen])
     if not its.numel():
         return
     worst, largest = float((mine - its).abs().max()), float(its.abs().max())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +54,7 @@ class Readout:
         """Logits of everything that is possible: float32 [inputs, possible]; None for hidden states."""
         if self.what in ("hidden state", "score", "nothing"):
             return None
-        logits = tensor_of(output, "logits").float()
+        logits = wide(tensor_of(output, "logits"))
         return logits if self.what == "class" else logits[:, self._from_end(logits)]
 
     def log_probs(self, output: Any) -> torch.Tensor | None:
@@ -63,7 +64,7 @@ class Readout:
 
     def states(self, output: Any) -> torch.Tensor:
         """Hidden states at the position, or their mean over the text: float32 [inputs, width]."""
-        states = tensor_of(output, "last_hidden_state").float()
+        states = wide(tensor_of(output, "last_hidden_state"))
         return states.mean(1) if self.position is None else states[:, self._from_end(states)]
 
     def value(self, output: Any, of: str = "log probability") -> torch.Tensor:
@@ -81,7 +82,7 @@ class Readout:
                     "A target function takes the model's output and gives one number per input, a tensor [inputs]; got "
                     f"{list(given.shape) if isinstance(given, torch.Tensor) else type(given).__name__}."
                 )
-            return given.float().reshape(-1)
+            return wide(given).reshape(-1)
         values = self.logits(output) if of == "logit" else self.log_probs(output)
         if values is None:
             raise ModelError(
@@ -97,6 +98,11 @@ class Readout:
         """The position, in an output that may hold the last positions only."""
         assert self.position is not None
         return self.position - self.n_tokens + values.shape[1]
+
+
+def wide(tensor: torch.Tensor) -> torch.Tensor:
+    """Half precision as float32; others as they are."""
+    return tensor if tensor.dtype == torch.float64 else tensor.float()
 
 
 def tensor_of(output: Any, name: str) -> torch.Tensor:
@@ -138,7 +144,7 @@ def readout_of(
     n = len(tokens)
     if callable(target):
         return Readout("score", None, n, score=target)
-    what = _what(model, output, causal=causal)
+    what = said(model, output, causal=causal)
     if what == "class":
         where = None
     elif position is not None:
@@ -169,10 +175,13 @@ def names(model: Any, tokenizer: Any, what: str, numbers: list[int]) -> list[str
     if "class" in what:
         labels = getattr(getattr(models.unwrapped(model), "config", None), "id2label", None) or {}
         return [str(labels.get(number, number)) for number in numbers]
-    return list(tokens_of_ids(numbers, tokenizer).text)
+    texts = tokens_of_ids(numbers, tokenizer).text
+    known = math.inf if tokenizer is None else len(text_tokenizer(tokenizer))  # models may have room for more
+    return [text if number < known else f"<{number}>" for text, number in zip(texts, numbers, strict=True)]
 
 
-def _what(model: Any, output: Any, *, causal: bool) -> str:
+def said(model: Any, output: Any, *, causal: bool) -> str:
+    """Say what a model's output is, by its form; see :class:`Readout`."""
     logits = getattr(output, "logits", None)
     if logits is None and isinstance(output, torch.Tensor | tuple | list) and not models.is_transformers(model):
         logits = tensor_of(output, "logits")

@@ -103,6 +103,16 @@ class Subject:
         return output
 
     @property
+    def attention(self) -> Attention:
+        """The attention over whose queries predictions are made."""
+        return read_from(self.capture)
+
+    @property
+    def is_causal(self) -> bool:
+        """Whether each token is read before the next is foretold."""
+        return "decoder" in self.capture.kinds or self.attention.is_causal
+
+    @property
     def takes_variants(self) -> bool:
         """Whether several variants of the input can run as one batch."""
         names = {name for name, value in self.inputs.items() if isinstance(value, torch.Tensor)}
@@ -185,14 +195,14 @@ def prepare(
         capture = recording.capture(tokens, tokenizer=tokenizer)
     else:
         capture = recording.capture(tokenizer=tokenizer, **({"key_tokens": tokens} if pair else {}))
-    nothing = Readout("nothing", None, len(_read_from(capture).queries))
+    nothing = Readout("nothing", None, len(read_from(capture).queries))
     subject = Subject(model, tokenizer, inputs, capture, output, nothing, _sites(capture, calls))
     return reread(subject, position=position, target=target) if read else subject
 
 
 def reread(subject: Subject, *, position: int | str | None = None, target: Any = None) -> Subject:
     """Read another prediction off the same run."""
-    attention = _read_from(subject.capture)
+    attention = subject.attention
     readout = readout_of(
         subject.model,
         subject.tokenizer,
@@ -200,12 +210,12 @@ def reread(subject: Subject, *, position: int | str | None = None, target: Any =
         subject.output,
         position=position,
         target=target,
-        causal=attention.is_causal or "decoder" in subject.capture.kinds,
+        causal=subject.is_causal,
     )
     return replace(subject, readout=readout)
 
 
-def _read_from(capture: Capture) -> Attention:
+def read_from(capture: Capture) -> Attention:
     """The attention over whose queries predictions are made."""
     return capture["decoder" if "decoder" in capture.kinds else capture.kinds[0]]
 
