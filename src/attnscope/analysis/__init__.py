@@ -41,6 +41,7 @@ from attnscope.analysis.shapes import pattern_shapes
 from attnscope.analysis.sinks import sink_rate, sink_share
 from attnscope.analysis.sparsity import gini, keys_needed, negligible_share
 from attnscope.analysis.statistics import STATISTICS, Statistic, statistic
+from attnscope.analysis.steps import Steps, steps
 from attnscope.analysis.summary import summary
 from attnscope.analysis.sums import Sums
 from attnscope.analysis.top_keys import KeyHit, top_keys
@@ -63,6 +64,7 @@ __all__ = [
     "PatternScore",
     "Relevance",
     "Statistic",
+    "Steps",
     "Sums",
     "ablate_heads",
     "attention_received",
@@ -110,6 +112,7 @@ __all__ = [
     "sink_share",
     "special_share",
     "statistic",
+    "steps",
     "strongest_offset",
     "summary",
     "top_keys",

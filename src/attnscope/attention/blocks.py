@@ -83,6 +83,11 @@ class Blocks:
         rows = [self.weight_rows(head, slice(None)) for head in range(self.n_heads)]
         return StoredWeights(np.stack(rows), self.mask)
 
+    def part_of(self, query: int) -> tuple[Layer, int, np.ndarray]:
+        """Give the layer of a query's group, the query's place in it, and the true positions of its keys."""
+        group, slot = self._homes
+        return self.parts[group[query]], int(slot[query]), self.places[group[query]]
+
     def take(self, queries: np.ndarray, keys: np.ndarray, masks: dict[Mask, Mask] | None = None) -> StoredWeights:
         """Keep some queries and some keys, both as increasing positions."""
         return self.stored().take(queries, keys, masks)
