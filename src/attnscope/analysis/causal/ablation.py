@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from attnscope.analysis.tables import table
 from attnscope.errors import InputError, InputTypeError
 
 if TYPE_CHECKING:
+    from attnscope.attention.capture import Capture
     from attnscope.recording.intervene import Subject
 
 
@@ -62,6 +63,18 @@ class HeadEffects:
                 if not np.isnan(known[row, head])
             ]
         )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything as plain numbers, strings and lists, None where there is no number, and ``"lines"`` of text."""
+        return {
+            "lines": [repr(self)],
+            "read": self.read,
+            "target": self.target,
+            "layers": list(self.layers),
+            "before": self.before,
+            "change": _listed(self.change),
+            "size": _listed(self.size),
+        }
 
     def __repr__(self) -> str:
         known = self.change if np.isnan(self.size).all() else self.size
@@ -175,6 +188,55 @@ def mean_outputs(model: Any, tokenizer: Any, texts: list[Any], **given: Any) -> 
     if isinstance(texts, str) or not list(texts):
         raise InputError("Give several texts, a list with at least one: means over one text are how='mean'.")
     return running().mean_outputs([prepared(model, tokenizer, text, read=False, **given) for text in texts])
+
+
+def effect_of(
+    model: Any,
+    inputs: Capture | Mapping[str, Any],
+    heads: Any,
+    *,
+    tokenizer: Any = None,
+    how: str = "zero",
+    position: int | str | None = None,
+    target: Any = None,
+    kind: str | None = None,
+) -> dict[str, Any]:
+    """Switch heads off, and answer in plain numbers and strings that can be sent to a page.
+
+    Parameters
+    ----------
+    model
+        The model that was captured.
+    inputs
+        Its capture, whose token ids are run again; or its inputs, a mapping of tensors.
+    heads, how, position, target, kind
+        As for :func:`ablate_heads`.
+    tokenizer
+        Names the predicted tokens; without it they are numbers.
+
+    Returns
+    -------
+    dict
+        Of :class:`Effect`, or with ``"each"`` of :class:`HeadEffects`; ``"lines"`` says it in text.
+
+    Raises
+    ------
+    InputError
+        When the capture does not say what the model was given, or is not of this model.
+    """
+    if isinstance(inputs, Mapping):
+        subject = prepared(model, tokenizer, inputs, position=position, target=target)
+    else:
+        tokens = inputs["decoder" if "decoder" in inputs.kinds else inputs.kinds[0]].queries
+        where = tokens.position(position) if isinstance(position, str) else position
+        subject = prepared(model, tokenizer, running().inputs_of(inputs), position=where, target=target)
+        running().require_same(subject, inputs)
+        subject = replace(subject, capture=inputs)  # which names its tokens
+    return ablated(subject, heads, how=how, kind=kind).as_dict()
+
+
+def _listed(values: np.ndarray) -> list[list[float | None]]:
+    return [[None if np.isnan(value) else float(value) for value in row] for row in values]
 
 
 def _require_way(how: Any, places: list[tuple[str, int]]) -> None:

@@ -78,6 +78,22 @@ class Effect:
             lines.append(f"{name}: " + ", ".join(f"{token!r} {p:.1%}" for token, p in top))
         return [*lines, f"total variation {self.total_variation:.3f}"]
 
+    def as_dict(self) -> dict[str, Any]:
+        """Everything as plain numbers, strings and lists, and ``"lines"`` of text."""
+        return {
+            "lines": self.lines(),
+            "changed": self.changed,
+            "read": self.read,
+            "target": self.target,
+            "before": self.before,
+            "after": self.after,
+            "change": self.change,
+            "top_before": [list(entry) for entry in self.top_before],
+            "top_after": [list(entry) for entry in self.top_after],
+            "total_variation": self.total_variation,
+            "distance": self.distance,
+        }
+
     def __repr__(self) -> str:
         return "Effect(" + "\n       ".join(self.lines()) + ")"
 

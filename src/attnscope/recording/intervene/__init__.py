@@ -2,6 +2,7 @@
 
 from attnscope.recording.intervene.gradients import by_kind, gate_gradients, weight_gradients
 from attnscope.recording.intervene.readout import names
+from attnscope.recording.intervene.rebuilt import inputs_of, require_same
 from attnscope.recording.intervene.runs import (
     Reading,
     mean_outputs,
@@ -17,9 +18,11 @@ __all__ = [
     "Subject",
     "by_kind",
     "gate_gradients",
+    "inputs_of",
     "mean_outputs",
     "names",
     "prepare",
+    "require_same",
     "reread",
     "unchanged",
     "weight_gradients",
