@@ -1,14 +1,13 @@
 import type { ReadonlySignal } from "@preact/signals-core";
 import { textAt } from "../attention/axis.js";
 import { isShare } from "../attention/measure.js";
-import { type Domain, strengthOf } from "../attention/strength.js";
+import { strengthOf } from "../attention/strength.js";
 import { clamp } from "../basics.js";
 import { type Context, paletteOf } from "../context.js";
 import type { Series } from "../data.js";
 import { button, el, onSize, prepare, setText } from "../dom.js";
 import {
   type CellAt,
-  type Grain,
   type HeatFrame,
   outlineCell,
   paintHeatmap,
@@ -19,14 +18,12 @@ import {
 import type { Palette } from "../draw/palette.js";
 import { GridCell } from "../gridcell.js";
 import { fixed, spoken } from "../text.js";
-import { Cells } from "./cells.js";
-import { unitsIn } from "./compare-align.js";
+import { CompareNumbers, type PaneName, type Reader } from "./compare-numbers.js";
 import type { Second } from "./compare-second.js";
 import { type Gestures, listen } from "./matrix-gestures.js";
 import { paintLabels } from "./matrix-labels.js";
 import { clampViewport, fitCell, type Room, revealCell, type Viewport, zoomAt } from "./viewport.js";
 
-export type PaneName = "a" | "b" | "change";
 export const PANES: Record<PaneName, string> = { a: "A", b: "B", change: "B − A" };
 const ORDER: readonly PaneName[] = ["a", "b", "change"];
 const TOP = 58;
@@ -38,28 +35,25 @@ interface Pane {
   box: HTMLElement;
   title: HTMLElement;
   canvas: HTMLCanvasElement;
+  /** The cells without what is marked on them, which changes with every move of the pointer. */
+  heat: HTMLCanvasElement;
   grid: GridCell;
 }
-
-type Reader = (row: number, column: number) => number | undefined;
 
 /** Three matrices over the tokens of both texts, moved and zoomed as one. */
 export class ComparePanes {
   readonly element = el("div", { class: "compare-panes" });
   readonly zooming: HTMLElement;
-  domains: { both: Domain; change: Domain } = { both: { least: 0, most: 1 }, change: { least: -1, most: 1 } };
-  signed = false;
-  exact = true;
+  readonly numbers: CompareNumbers;
   readonly #panes: Record<PaneName, Pane>;
-  readonly #cells: { a: Cells; b: Cells };
   #view: Viewport = { top: 0, left: 0, cell: 0 };
   #size = { width: 0, height: 0 };
   #shown: readonly PaneName[] = ORDER;
   #cursor: [number, number] = [0, 0];
   #hover: [number, number] | null = null;
-  #readers: Record<PaneName, Reader> = { a: () => undefined, b: () => undefined, change: () => undefined };
   #shape = "";
-  #grain: Grain = [1, 1];
+  #arrived = 0;
+  #painted = "";
 
   constructor(
     readonly context: Context,
@@ -68,8 +62,11 @@ export class ComparePanes {
     readonly repaint: () => void,
   ) {
     const { life } = context;
-    const changed = () => context.scheduler.paint(repaint);
-    this.#cells = { a: new Cells(context, changed), b: new Cells(second.peek().context, changed) };
+    const changed = () => {
+      this.#arrived += 1;
+      context.scheduler.paint(repaint);
+    };
+    this.numbers = new CompareNumbers(context, second, changed);
     const pane = (name: PaneName): Pane => {
       const canvas = el("canvas", { "aria-hidden": "true" });
       const grid = new GridCell(`${PANES[name]}: rows are queries, columns are keys`);
@@ -78,7 +75,8 @@ export class ComparePanes {
       const model = name === "a" ? names[0] : name === "b" ? names[1] : "";
       setText(title, [PANES[name], model].filter(Boolean).join(" · "));
       listen(this.#gestures(name), canvas, grid.cell, life);
-      return { box: el("div", { class: "compare-pane" }, title, plot), title, canvas, grid };
+      const box = el("div", { class: "compare-pane" }, title, plot);
+      return { box, title, canvas, heat: el("canvas"), grid };
     };
     this.#panes = { a: pane("a"), b: pane("b"), change: pane("change") };
     this.element.append(...ORDER.map((name) => this.#panes[name].box));
@@ -230,10 +228,10 @@ export class ComparePanes {
     const { queries, keys } = this.second.value;
     const names = `${spoken(textAt(queries.axis, row))} → ${spoken(textAt(keys.axis, column))}`;
     const numbers = ORDER.map((name) => {
-      const value = this.#readers[name](row, column);
+      const value = this.numbers.readers[name](row, column);
       return `${PANES[name]} ${value === undefined ? "none" : fixed(value, 6)}`;
     });
-    return `${names}: ${this.exact ? "" : "largest nearby, "}${numbers.join(" · ")}`;
+    return `${names}: ${this.numbers.exact ? "" : "largest nearby, "}${numbers.join(" · ")}`;
   }
 
   #explain([row, column]: [number, number]): void {
@@ -262,90 +260,68 @@ export class ComparePanes {
     this.#shape = shape;
     this.#view = clampViewport(this.#view, this.room);
     const seen = visibleCells(this.#frame());
-    this.#read(series, comparable, seen);
-    for (const name of shown) this.#paintPane(name, seen);
+    const now = this.#setting(series, comparable);
+    const stale = now !== this.#painted;
+    if (stale) this.numbers.read(series, comparable, seen);
+    this.#painted = now;
+    for (const name of shown) {
+      if (stale) this.#paintHeat(name, seen);
+      this.#paintPane(name);
+    }
     if (this.#hover) this.#explain(this.#hover);
   }
 
-  /** What is seen of one capture, in its own units. */
-  #own(side: "a" | "b", seen: Visible): Visible {
-    const { queries, keys } = this.second.value;
-    const [top, bottom] = unitsIn(queries, side, seen.top, seen.bottom);
-    const [left, right] = unitsIn(keys, side, seen.left, seen.right);
-    return { top, bottom, left, right };
+  /** All that the cells depend on. */
+  #setting(series: Series, comparable: boolean): string {
+    const { synced, page } = this.context.state;
+    const { measure, aggregate, special_tokens, whole_words, color_scale } = synced;
+    const choices = [measure, aggregate, special_tokens, whole_words, color_scale].map((one) => one.value);
+    const versions = [
+      this.context.data.version.value,
+      this.second.value.context.data.version.value,
+      this.#arrived,
+    ];
+    const place = [this.#shape, ...this.#shown, ...Object.values(this.#view), window.devicePixelRatio];
+    return JSON.stringify([series.heads, comparable, choices, versions, place, page.dark.value]);
   }
 
-  #read(series: Series, comparable: boolean, seen: Visible): void {
-    const { queries, keys } = this.second.value;
-    const own = { a: this.#own("a", seen), b: this.#own("b", seen) };
-    const sides = comparable ? (["a", "b"] as const) : (["a"] as const);
-    this.exact = sides.every((side) => this.#cells[side].isExact(own[side]));
-    this.signed = this.#cells.a.signed(own.a);
-    let [least, most] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
-    for (const side of sides) {
-      const cells = this.#cells[side];
-      cells.request(series, own[side]);
-      const read = cells.reader(series, own[side]);
-      const { domain } = cells.scale(series, own[side]);
-      least = Math.min(least, domain.least);
-      most = Math.max(most, domain.most);
-      this.#readers[side] = (row, column) => {
-        const [down, right] = [queries.slots[row]?.[side] ?? null, keys.slots[column]?.[side] ?? null];
-        return down === null || right === null ? undefined : read(down, right);
-      };
-    }
-    if (!comparable) this.#readers.b = () => undefined;
-    const { a, b } = this.#readers;
-    this.#readers.change = (row, column) => {
-      const [one, two] = [a(row, column), b(row, column)];
-      return one === undefined || two === undefined ? undefined : two - one;
-    };
-    this.#grain = this.exact ? [1, 1] : this.#coarsest(sides, own);
-    const reach = this.#reach(seen);
-    this.domains = { both: { least, most }, change: { least: -reach, most: reach } };
+  #palette(name: PaneName): Palette {
+    const colors = paletteOf(this.context.state);
+    return name === "change" || this.numbers.signed ? { ...colors, ramp: colors.diverging } : colors;
   }
 
-  /** How many places may be taken as one without leaving out a cell of either overview. */
-  #coarsest(sides: readonly ("a" | "b")[], own: Record<"a" | "b", Visible>): Grain {
-    const grains = sides.map((side) => this.#cells[side].grain(own[side]));
-    return [Math.min(...grains.map(([tall]) => tall)), Math.min(...grains.map(([, wide]) => wide))];
-  }
-
-  /** The largest difference on the screen. */
-  #reach(seen: Visible): number {
-    const [down, right] = this.#grain;
-    let reach = 1e-9;
-    for (let row = seen.top; row < seen.bottom; row += down)
-      for (let column = seen.left; column < seen.right; column += right) {
-        const size = Math.abs(this.#readers.change(row, column) ?? 0);
-        if (size > reach) reach = size;
-      }
-    return reach;
-  }
-
-  #paintPane(name: PaneName, seen: Visible): void {
-    const { canvas, grid } = this.#panes[name];
+  #paintHeat(name: PaneName, seen: Visible): void {
     const { width, height } = this.#size;
     const left = this.#leftOf(name);
-    const pen = prepare(canvas, width - this.#left + left, height);
+    const pen = prepare(this.#panes[name].heat, width - this.#left + left, height);
+    if (!pen) return;
     const { state } = this.context;
     const frame = this.#frame(left);
-    const colors = paletteOf(state);
-    const diverging = name === "change" || this.signed;
-    const palette: Palette = diverging ? { ...colors, ramp: colors.diverging } : colors;
-    const { both, change } = this.domains;
-    const read = this.#readers[name];
+    const diverging = name === "change" || this.numbers.signed;
+    const palette = this.#palette(name);
+    const { both, change } = this.numbers.domains;
+    const read = this.numbers.readers[name];
     const scale = diverging || !isShare(state.now.measure.value) ? "linear" : state.synced.color_scale.value;
     const of = strengthOf(scale, name === "change" ? change : both, () => this.#values(read, seen));
     const strength: CellAt = (row, column) => {
       const value = read(row, column);
       return value === undefined ? undefined : of(value);
     };
+    paintHeatmap(pen, frame, strength, palette, this.numbers.grain, diverging ? 0.5 : 0);
+    if (frame.cell < VALUES) return;
+    paintValues(pen, frame, strength, (row, column) => (read(row, column) ?? 0).toFixed(2), palette);
+  }
+
+  #paintPane(name: PaneName): void {
+    const { canvas, heat, grid } = this.#panes[name];
+    const { height } = this.#size;
+    const left = this.#leftOf(name);
+    const width = this.#size.width - this.#left + left;
+    const pen = prepare(canvas, width, height);
+    const frame = this.#frame(left);
     if (pen) {
-      paintHeatmap(pen, frame, strength, palette, this.#grain, diverging ? 0.5 : 0);
-      if (frame.cell >= VALUES)
-        paintValues(pen, frame, strength, (row, column) => (read(row, column) ?? 0).toFixed(2), palette);
-      this.#paintMarks(pen, frame, palette, left > END);
+      pen.drawImage(heat, 0, 0, width, height);
+      this.#paintMarks(pen, frame, this.#palette(name), left > END);
     }
     const [row, column] = this.#cursor;
     grid.describe([frame.rows, frame.columns], this.#cursor, this.#say(this.#cursor));

@@ -7,7 +7,8 @@ import { button, el, onSize, prepare, setAttribute, setText, watch } from "../do
 import { css, rampAt } from "../draw/palette.js";
 import type { CompareInfo } from "../protocol.js";
 import { makeColorScale } from "../scale.js";
-import { ComparePanes, PANES, type PaneName } from "./compare-panes.js";
+import type { PaneName } from "./compare-numbers.js";
+import { ComparePanes, PANES } from "./compare-panes.js";
 import { makeRanking } from "./compare-ranking.js";
 import { RowPair } from "./compare-row.js";
 import { makeSecond, type Second } from "./compare-second.js";
@@ -161,13 +162,13 @@ class Compare implements View {
   #legend(matrices: boolean, second: Second): void {
     const { state } = this.context;
     const { ramp, diverging } = paletteOf(state);
-    const { both, change } = this.#panes.domains;
+    const { both, change } = this.#panes.numbers.domains;
     this.#weights.element.hidden = !matrices;
     this.#changes.element.hidden = !matrices;
     const scale = state.synced.color_scale.value;
     const color = (stops: typeof ramp) => (strength: number) => css(rampAt(stops, strength));
     this.#weights.paint(
-      color(this.#panes.signed ? diverging : ramp),
+      color(this.#panes.numbers.signed ? diverging : ramp),
       both,
       labelOf(state.now.measure.value),
       scale,
@@ -179,7 +180,7 @@ class Compare implements View {
     const [gone, added] = [count("a"), count("b")];
     const notes: string[] = [];
     if (gone + added > 0) notes.push(`tokens only in A: ${gone}, only in B: ${added}, left blank`);
-    if (matrices && !this.#panes.exact)
+    if (matrices && !this.#panes.numbers.exact)
       notes.push("overview: largest of neighbours; zoom in for exact numbers");
     setText(this.#note, notes.join(" · "));
   }
