@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from attnscope import capture
-from attnscope.analysis import flow, rollout
+from attnscope.analysis import alti, beside, flow, norm_weighted, rollout
 from tests.models.test_minilm import TEXTS
 
 SENTENCES = {TEXTS[0]: "cat", TEXTS[3]: "animal", TEXTS[4]: "trophy"}
@@ -37,3 +37,33 @@ class TestRollout:
         most = flow(c, "it", maximum=True).maximum
         shares = most / most.sum()
         assert (shares.min(), shares.max()) == (pytest.approx(0.067, abs=0.01), pytest.approx(0.085, abs=0.01))
+
+
+CONTRIBUTED = {TEXTS[0]: 0.263, TEXTS[3]: 0.284, TEXTS[4]: 0.233}
+ON_CLS = {"weights": [0.25, 0.57, 0.59, 0.52, 0.62, 0.33], "norms": [0.07, 0.10, 0.10, 0.06, 0.07, 0.03]}
+
+
+class TestContributions:
+    @pytest.mark.parametrize("text", SENTENCES)
+    def test_they_name_what_it_stands_for(self, captures, text):
+        c = captures[text]
+        row = alti(c, "it")[-1]
+        assert row.argmax() == c.find(SENTENCES[text])
+        assert row.max() == pytest.approx(CONTRIBUTED[text], abs=2e-3)
+        assert row[0] == pytest.approx(0.013, abs=3e-3)
+
+    def test_the_sink_gets_weight_and_hands_on_little(self, captures):
+        c = captures[TEXTS[0]]
+        weights = [c.weights(layer).mean(axis=(0, 1))[0] for layer in range(6)]
+        norms = [norm_weighted(c, layer, joint=True, share=True)[:, 0].mean() for layer in range(6)]
+        assert weights == pytest.approx(ON_CLS["weights"], abs=6e-3)
+        assert norms == pytest.approx(ON_CLS["norms"], abs=6e-3)
+
+    @pytest.mark.parametrize("text", SENTENCES)
+    def test_side_by_side(self, captures, text):
+        c = captures[text]
+        found = beside(c, "it").table()
+        assert found.loc[found["weights"].idxmax(), "token"] == "[CLS]"
+        assert found.loc[found["rollout"].idxmax(), "token"] == "[CLS]"
+        for measure in ("norms", "contributions"):
+            assert found.loc[found[measure].idxmax(), "token"] == SENTENCES[text]

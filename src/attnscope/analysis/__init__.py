@@ -11,6 +11,8 @@ Many take ``content=True``: special tokens are left out as queries and as keys, 
 to sum 1, which makes it the attention given that it goes to content.
 """
 
+from attnscope.analysis.alti import alti
+from attnscope.analysis.beside import Beside, beside
 from attnscope.analysis.causal.ablation import HeadEffects, ablate_heads, mean_outputs
 from attnscope.analysis.causal.effect import Effect
 from attnscope.analysis.causal.gradient import GradWeights, grad_weights
@@ -29,7 +31,9 @@ from attnscope.analysis.head_table import head_table
 from attnscope.analysis.health import Finding, health
 from attnscope.analysis.likeness import LikeHead, head_distance, heads_like, heads_of, similar_heads
 from attnscope.analysis.local_share import local_share
+from attnscope.analysis.logit_attribution import LogitAttribution, logit_attribution
 from attnscope.analysis.max_weight import confidence, max_weight
+from attnscope.analysis.norm_weighted import norm_weighted
 from attnscope.analysis.offsets import Offsets, next_token, offset_share, previous_token, self_share, strongest_offset
 from attnscope.analysis.patterns import PatternScore, pattern_score
 from attnscope.analysis.received import attention_received
@@ -50,6 +54,7 @@ from attnscope.analysis.variability import variability
 
 __all__ = [
     "STATISTICS",
+    "Beside",
     "Comparison",
     "Effect",
     "Finding",
@@ -60,6 +65,7 @@ __all__ = [
     "HeadImportance",
     "KeyHit",
     "LikeHead",
+    "LogitAttribution",
     "Offsets",
     "PatternScore",
     "Relevance",
@@ -67,7 +73,9 @@ __all__ = [
     "Steps",
     "Sums",
     "ablate_heads",
+    "alti",
     "attention_received",
+    "beside",
     "class_table",
     "compare",
     "confidence",
@@ -91,11 +99,13 @@ __all__ = [
     "induction",
     "keys_needed",
     "local_share",
+    "logit_attribution",
     "max_weight",
     "mean_distance",
     "mean_outputs",
     "negligible_share",
     "next_token",
+    "norm_weighted",
     "offset_share",
     "pattern_score",
     "pattern_shapes",

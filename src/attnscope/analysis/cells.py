@@ -7,6 +7,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from attnscope.analysis.norm_weighted import head_norms
 from attnscope.analysis.rollout import Mixing
 from attnscope.analysis.rows import is_one_sequence
 from attnscope.analysis.value_weighted import value_norms, weighted
@@ -37,6 +38,8 @@ def measures_available(attention: Attention) -> list[str]:
         names.append("scores")
     if all(isinstance(layer, QueriesKeys) and layer.values is not None for layer in layers):
         names.append("value_weighted")
+        if attention.stream is not None and set(attention.stream.writes) >= set(attention.layers):
+            names.append("norm_weighted")
     if is_one_sequence(attention):
         names.append("rollout")
     return names + [name for name, given in attention.extra.items() if set(given) >= set(attention.layers)]
@@ -77,6 +80,8 @@ def measure_rows(
         return source.score_rows(head, queries)
     if measure == "value_weighted":
         return weighted(source, [head], queries, value_norms(attention, layer), share=True)[0]
+    if measure == "norm_weighted":
+        return weighted(source, [head], queries, head_norms(attention, layer), share=True)[0]
     if measure == "rollout":
         return _rollout_rows(attention, layer, queries)
     raise InputError(

@@ -13,7 +13,7 @@ from attnscope.attention.memory import require_memory
 from attnscope.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from attnscope.attention.capture import Attention, Capture
     from attnscope.attention.layers import Layer
@@ -63,9 +63,35 @@ def rollout(
     mixing = Mixing(attention, residual, chance=chance)
     n = len(attention.queries)
     if query is not None:
-        return mixing.every_layer(attention.queries.position(query))
+        return every_layer(attention.queries.position(query), n, attention.n_layers, mixing.down)
     require_memory(4 * n * n * attention.n_layers, "Every row's rollout", "Ask for one row: rollout(c, query=…)")
     return mixing.every_row()
+
+
+def require_one_text(attention: Attention) -> None:
+    """Refuse to follow layers whose queries and keys are different tokens."""
+    if not is_one_sequence(attention):
+        raise InputError(
+            f"Layers can be followed only where tokens attend to the same tokens; {attention.kind!r} attention is "
+            "between different ones. Ask it of self-attention."
+        )
+
+
+def every_layer(query: int, n: int, count: int, down: Callable[[np.ndarray, int], np.ndarray]) -> np.ndarray:
+    """Follow one query from each layer down to the tokens, all in one way down: float32 [layers, keys].
+
+    Parameters
+    ----------
+    n, count
+        Number of tokens and of layers.
+    down
+        Takes shares [.., queries] and the row of a layer, and gives shares [.., keys].
+    """
+    shares = np.zeros((count, n), np.float32)
+    shares[:, query] = 1
+    for row in reversed(range(count)):
+        shares[row:] = down(shares[row:], row)
+    return shares
 
 
 class Mixing:
@@ -82,11 +108,7 @@ class Mixing:
     """
 
     def __init__(self, attention: Attention, residual: float = RESIDUAL, *, chance: bool = False) -> None:
-        if not is_one_sequence(attention):
-            raise InputError(
-                f"Layers can be followed only where tokens attend to the same tokens; {attention.kind!r} attention is "
-                "between different ones. Ask it of self-attention."
-            )
+        require_one_text(attention)
         if isinstance(residual, bool) or not isinstance(residual, int | float) or not 0 <= residual <= 1:
             raise InputError(f"residual is a share from 0 to 1, got {residual!r}.")
         self._layers = list(attention.stored.values())
@@ -124,15 +146,6 @@ class Mixing:
         for rows, block in self.blocks(row):
             found += shares[..., rows] @ block
         return found
-
-    def every_layer(self, query: int) -> np.ndarray:
-        """One query's rollout up to each layer, all in one way down: float32 [layers, keys]."""
-        count = len(self._layers)
-        shares = np.zeros((count, self._layers[0].n_queries), np.float32)
-        shares[:, query] = 1
-        for row in reversed(range(count)):
-            shares[row:] = self.down(shares[row:], row)
-        return shares
 
     def every_row(self) -> np.ndarray:
         """All rollouts up to each layer: float32 [layers, queries, keys]."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -12,17 +11,17 @@ from attnscope.attention.arrays import byte_count
 from attnscope.attention.compute import row_blocks
 from attnscope.attention.layers import Layer, QueriesKeys
 from attnscope.attention.memory import require_memory
+from attnscope.attention.positions import Positions, resolve
 from attnscope.attention.rounding import rounding
 from attnscope.errors import InputError, InputTypeError, NotFoundError
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Mapping, Sequence
 
     from attnscope.attention.arrays import Array
+    from attnscope.attention.stream import Stream
     from attnscope.attention.tokens import Tokens
-
-Positions = int | slice | Sequence[int] | np.ndarray | None
-"""Positions along the queries or keys: one, a slice, several, or None for all."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +46,8 @@ class Attention:
         Per layer, the path of the module in its model. Empty where it is not known.
     extra
         Further measures by name, per layer, each [heads, queries, keys]: ``{"gradient": {0: …}}``.
+    stream
+        What the layers write into the residual stream, recorded with ``values=True``; else None.
     """
 
     kind: str
@@ -57,6 +58,7 @@ class Attention:
     check: Mapping[int, float] = field(default_factory=dict)
     modules: Mapping[int, str] = field(default_factory=dict)
     extra: Mapping[str, Mapping[int, Array]] = field(default_factory=dict)
+    stream: Stream | None = None
 
     def __post_init__(self) -> None:
         if not self.stored:
@@ -115,6 +117,7 @@ class Attention:
             sum(layer.nbytes for layer in self.stored.values())
             + sum(mask.nbytes for mask in masks.values())
             + sum(byte_count(array) for array in extra)
+            + (0 if self.stream is None else self.stream.nbytes)
         )
 
     @property
@@ -186,8 +189,8 @@ class Attention:
     def _read(self, rows_of: str, layer: int, head: int | None, queries: Positions, keys: Positions) -> np.ndarray:
         source = self.layer(layer)
         heads = range(source.n_heads) if head is None else [self.head(layer, head)]
-        rows, one_row = _positions(queries, source.n_queries, "query")
-        columns, one_column = _positions(keys, source.n_keys, "key")
+        rows, one_row = resolve(queries, source.n_queries, "query")
+        columns, one_column = resolve(keys, source.n_keys, "key")
         require_memory(
             4 * len(heads) * len(rows) * len(columns),
             "These weights",
@@ -389,23 +392,3 @@ def _count_text(name: str, numbers: Sequence[int]) -> str:
     if list(numbers) == list(range(numbers[0], numbers[-1] + 1)):
         return f"the {name}s are {numbers[0]} to {numbers[-1]}"
     return f"the {name}s with attention are {', '.join(map(str, numbers))}"
-
-
-def _positions(wanted: Positions, n: int, side: str) -> tuple[np.ndarray, bool]:
-    """Resolve positions to an int array, and say whether it was a single one."""
-    if wanted is None:
-        return np.arange(n), False
-    if isinstance(wanted, slice):
-        return np.ascontiguousarray(np.arange(n)[wanted]), False
-    try:
-        chosen = np.asarray(wanted)
-    except ValueError:  # rows of unequal length
-        chosen = np.asarray(None)
-    if chosen.size == 0:
-        return np.zeros(0, np.int64), False
-    if chosen.ndim > 1 or chosen.dtype.kind not in "iu":
-        raise InputTypeError(f"{side} positions are an int, a slice or a sequence of ints, got {wanted!r}.")
-    outside = chosen[(chosen < -n) | (chosen >= n)]
-    if outside.size:
-        raise NotFoundError(f"There is no {side} position {outside.flat[0]}: the positions are 0 to {n - 1}.")
-    return np.atleast_1d(chosen).astype(np.int64) % n, chosen.ndim == 0

@@ -3,6 +3,7 @@
 The metadata of the file holds one entry, ``attnscope``, with::
 
     { version, model, kinds: [ { kind, queries: tokens, keys: tokens | null,
+                                 stream: see stream_storage.py,
                                  layers: [ { layer, form, how, check, module, mask, scale, softcap, extra } ] } ] }
 
 Arrays are named ``kind.layer.queries`` and so on, further measures ``kind.layer.extra.name``, masks
@@ -12,6 +13,7 @@ Arrays are named ``kind.layer.queries`` and so on, further measures ``kind.layer
 from __future__ import annotations
 
 import json
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +28,7 @@ from attnscope.attention.blocks import Blocks
 from attnscope.attention.capture import Attention, Capture
 from attnscope.attention.layers import Layer, LazyWeights, QueriesKeys, StoredWeights
 from attnscope.attention.mask import Mask
+from attnscope.attention.stream_storage import describe_stream, rebuild_stream
 from attnscope.attention.tokens import Tokens
 from attnscope.errors import AttnscopeError, FileError, InputError
 
@@ -158,13 +161,13 @@ def _describe(attention: Attention, arrays: dict[str, Array], masks: dict[int, i
             parts |= {f"extra.{key}": array for key, array in measures.items()}
         arrays.update({f"{name}.{key}": array for key, array in parts.items() if array is not None})
         layers.append(entry)
-    same = attention.keys is attention.queries
+    same, stream = attention.keys is attention.queries, f"{attention.kind}.stream"
     return {
         "kind": attention.kind,
         "queries": _describe_tokens(attention.queries),
         "keys": None if same else _describe_tokens(attention.keys),
         "layers": layers,
-    }
+    } | ({} if attention.stream is None else {"stream": describe_stream(attention.stream, stream, arrays)})
 
 
 def _describe_tokens(tokens: Tokens) -> dict[str, Any]:
@@ -222,7 +225,10 @@ def _rebuild(header: dict[str, Any], file: Any) -> Capture:
         check = {int(d["layer"]): float(d["check"]) for d in entry["layers"] if d["check"] is not None}
         modules = {int(d["layer"]): _text(d["module"]) for d in entry["layers"] if d.get("module") is not None}
         kind = _text(entry["kind"])
-        kinds[kind] = Attention(kind, stored, queries, keys, how, check, modules, measures)
+        stream = None
+        if entry.get("stream") is not None:
+            stream = rebuild_stream(entry["stream"], f"{kind}.stream", names, partial(_get_floats, file))
+        kinds[kind] = Attention(kind, stored, queries, keys, how, check, modules, measures, stream)
     return Capture(kinds, _text(header["model"]))
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from attnscope.attention.capture import Attention, Capture
+from attnscope.attention.stream import Stream
 from attnscope.attention.tokens import Tokens
 from attnscope.errors import InputError
 from attnscope.recording.collect.kinds import kind_names
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from attnscope.attention.layers import Layer
     from attnscope.attention.mask import Mask
+    from attnscope.attention.stream import Write
     from attnscope.recording.collect.kinds import Place
     from attnscope.recording.collect.recorded import Recorded
     from attnscope.recording.media.patches import Media
@@ -78,6 +80,10 @@ class Naming:
         if part in ("vision", "audio", "qformer") or not fits:
             return np.arange(n)
         return np.flatnonzero(mask[self._item].cpu().numpy() != 0)
+
+    def texts(self, ids: list[int]) -> list[str]:
+        """Name token ids."""
+        return list(tokens_of_ids(ids, self._tokenizer))
 
     def require_used(self) -> None:
         """Check that tokens given were needed; sides that they do not fit are refused as they are named."""
@@ -157,7 +163,30 @@ def _attention(
         {layer.number: layer.tier for layer in recorded},
         {layer.number: layer.check for layer in recorded},
         {layer.number: layer.path for layer in recorded},
+        stream=_stream(recorded, item, rows, queries, naming),
     )
+
+
+def _stream(
+    recorded: Sequence[Recorded], item: int, rows: np.ndarray, queries: Tokens, naming: Naming
+) -> Stream | None:
+    """Put together what layers write into the residual stream; None where that was not followed."""
+    if all(layer.written is None for layer in recorded):
+        return None
+    writes: dict[int, Write] = {}
+    missing: dict[int, str] = {}
+    for layer in recorded:
+        write = None if layer.written is None else layer.written.item(item, rows)
+        if write is not None:
+            writes[layer.number] = write
+        else:
+            missing[layer.number] = "its heads were recorded apart" if layer.written is None else layer.written.why
+    last = recorded[-1].written
+    final = None if last is None else last.final
+    readout = "its logits were not followed" if final is None else final.item(item, rows, queries.ids, naming.texts)
+    if isinstance(readout, str):
+        return Stream(writes, missing, no_readout=readout)
+    return Stream(writes, missing, readout)
 
 
 def _with_added(keys: Tokens, added: tuple[str, ...]) -> Tokens:

@@ -55,7 +55,9 @@ def capture(
     layers
         Numbers of the layers to record; None for all.
     values
-        Whether to keep the value vectors, which value-weighted measures need.
+        Whether to keep what turns weights into contributions: the value vectors, the residual stream before each
+        layer's attention, and copies of the output projections, so that the model can change or go. Beside queries
+        and keys this takes about as much again per token, and a matrix of the model's width per layer.
     progress
         Whether to show a progress bar over several texts.
 

@@ -20,6 +20,8 @@ from attnscope.recording.collect.any_module import (
     require_seen_here,
 )
 from attnscope.recording.collect.collector import Collector
+from attnscope.recording.collect.readout import Readouts
+from attnscope.recording.collect.written import Writes
 from attnscope.recording.forward import run_once
 from attnscope.recording.generation.steps import Step, Steps
 from attnscope.recording.generation.watch import Generated, final_inputs, is_around, watching_generate
@@ -65,6 +67,9 @@ class Recording:
                 f"live=True follows the cache of a transformers model, and {type(self._model).__name__} is none. "
                 "Generate first, then record one pass over the whole sequence."
             )
+        self._writes = None if live or not values else Writes(self._paths, lambda: self._is_first_pass)
+        self._collector.writes = self._writes
+        self._readouts = None if self._writes is None else Readouts(self._model, self._writes)
         self._elsewhere = 0
         self._steps = Steps(self._wanted, values=values, encoder_decoder=self._pair) if live else None
         self._on_step = on_step
@@ -82,6 +87,8 @@ class Recording:
             for part in _decoders(self._model) if self._pair else []:
                 stack.callback(part.register_forward_pre_hook(self._on_decoder, with_kwargs=True).remove)
             stack.enter_context(self._running)
+            if self._writes is not None:
+                stack.enter_context(self._writes)
             stack.enter_context(watching(self._on_call))
             if self._known:
                 stack.enter_context(watching_generate(self._model, self._around_generate))
@@ -107,6 +114,8 @@ class Recording:
             if self._steps is not None:
                 self._recorded = self._steps.recorded()
             self._collector.close()
+            if self._writes is not None and self._readouts is not None:
+                self._readouts.close(self._writes.close())
         finally:
             self._open.close()
             self._open = None
@@ -236,6 +245,10 @@ class Recording:
     def _is_taking(self) -> bool:
         """Whether what is running is to be recorded."""
         return is_watching(self._on_call) and (self._steps is not None or self._counts.passes <= 1)
+
+    @property
+    def _is_first_pass(self) -> bool:
+        return is_watching(self._on_call) and self._counts.passes == 1 and self._counts.ended == 0
 
     def _on_call(self, call: AttentionCall) -> None:
         path = self._paths.get(call.module)

@@ -26,7 +26,7 @@ def kept_bytes(model: Any, n_tokens: int, batch: int, layers: Collection[int] | 
     layers
         The layers to keep; None for all.
     values
-        Whether values are kept too.
+        Whether values are kept too, and with them the residual stream and the output projections.
     """
     config = getattr(model, "config", None)
     if config is None:
@@ -45,7 +45,8 @@ def kept_bytes(model: Any, n_tokens: int, batch: int, layers: Collection[int] | 
     n_layers = depth if layers is None else len(set(layers) & set(range(depth)))
     vectors = heads + key_heads * (2 if values else 1)
     size = getattr(getattr(model, "dtype", None), "itemsize", 4)
-    return int(n_layers * batch * n_tokens * vectors * head_width * size)
+    stream = width * (batch * n_tokens + heads * head_width) if values else 0
+    return int(n_layers * (batch * n_tokens * vectors * head_width + stream) * size)
 
 
 def require_room(model: Any, n_tokens: int, batch: int, layers: Collection[int] | None, *, values: bool) -> None:

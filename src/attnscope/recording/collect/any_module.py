@@ -63,6 +63,9 @@ class ModuleCollector(Collector):
             for group, layer in enumerate(layers)
         ]
         seen = [figure for figure in figures if not math.isnan(figure)]
+        written = None
+        if self.writes is not None and not joins:
+            written = self.writes.attended(call, layers[0], groups, place.part)
         names = {dtype_name(tensor) for tensor in (call.queries, call.values, call.output)}
         self.recorded.append(
             Recorded(
@@ -75,6 +78,7 @@ class ModuleCollector(Collector):
                 max(check.TOLERANCE.get(name, 1e-4) for name in names),
                 added=call.options.get("added_keys", ()),
                 joins=joins,
+                written=written,
             )
         )
 

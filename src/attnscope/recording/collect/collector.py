@@ -11,6 +11,7 @@ import torch
 
 from attnscope.attention.arrays import dtype_name
 from attnscope.attention.blocks import Blocks
+from attnscope.attention.layers import QueriesKeys
 from attnscope.errors import ModelError
 from attnscope.recording import room
 from attnscope.recording.collect import check, layouts
@@ -24,8 +25,9 @@ from attnscope.recording.watch import softmaxes
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from attnscope.attention.layers import Layer, QueriesKeys
+    from attnscope.attention.layers import Layer
     from attnscope.recording.collect.kinds import Place
+    from attnscope.recording.collect.written import Writes
     from attnscope.recording.watch.calls import AttentionCall, SoftmaxCall
 
 
@@ -68,6 +70,7 @@ class Collector:
         self._kept = 0
         self._runs: dict[tuple[torch.nn.Module, int], _Run] = {}
         self._serial = 0
+        self.writes: Writes | None = None
 
     @property
     def numbers(self) -> dict[Place, list[int]]:
@@ -213,7 +216,10 @@ class Collector:
             place = place._replace(stream=place.stream + run.calls - 1)
             self.numbers.setdefault(place, []).append(run.number)
         added = call.options.get("added_keys", ())
-        return Recorded(place, run.number, call.path, tier, items, worst, allowed, unknown, added)
+        written = None
+        if self.writes is not None and all(isinstance(item, QueriesKeys) for item in items):
+            written = self.writes.attended(call, layers[0], batch, place.part)
+        return Recorded(place, run.number, call.path, tier, items, worst, allowed, unknown, added, written=written)
 
     def _order(self, call: AttentionCall, run: _Run, layer: Layer) -> np.ndarray:
         """True positions of the tokens of a run, where it is over chunks of them or the model has sorted them."""

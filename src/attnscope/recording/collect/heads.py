@@ -37,7 +37,7 @@ def _one(group: Sequence[Recorded]) -> Recorded:
     parts = [layer.path.split(".") for layer in group]
     same = next(i for i, names in enumerate(zip(*parts, strict=True)) if len(set(names)) > 1)
     worst = max(layer.check for layer in group)
-    return replace(first, path=".".join(parts[0][:same]), items=items, check=worst, joins=False)
+    return replace(first, path=".".join(parts[0][:same]), items=items, check=worst, joins=False, written=None)
 
 
 def _heads(heads: Sequence[Layer]) -> Layer:

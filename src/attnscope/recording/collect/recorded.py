@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from attnscope.attention.layers import Layer
     from attnscope.recording.collect.kinds import Place
+    from attnscope.recording.collect.written import Written
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +39,8 @@ class Recorded:
         Names of learned or zero keys after those of the tokens.
     joins
         Whether it is one more head of the layer before it.
+    written
+        What it writes into the residual stream, where that is followed.
     """
 
     place: Place
@@ -50,3 +53,4 @@ class Recorded:
     unknown: Sequence[str] = field(default_factory=list)
     added: tuple[str, ...] = ()
     joins: bool = False
+    written: Written | None = None

@@ -1,0 +1,66 @@
+"""Which tokens make up what a token holds, counting vectors instead of weights?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from attnscope.analysis.contributions import parts_of
+from attnscope.analysis.rollout import every_layer, require_one_text
+from attnscope.analysis.rows import attention_of
+from attnscope.analysis.value_weighted import shares
+from attnscope.attention.memory import require_memory
+
+if TYPE_CHECKING:
+    from attnscope.attention.capture import Attention, Capture
+
+
+def alti(c: Capture, query: int | str | None = None, *, kind: str | None = None) -> np.ndarray:
+    """Aggregate layer-wise contributions of tokens (Ferrando et al. 2022, "Measuring the mixing of contextual
+    information in the transformer").
+
+    A layer's attention block gives ``y_i = Σ_j T_i(x_j) + biases``, residual and the norm over it included. Token ``j``
+    contributes as much as it brings ``y_i`` nearer: ``max(0, ‖y_i‖₁ - ‖y_i - T_i(x_j)‖₁)``, rows scaled to sum 1.
+    Layers are multiplied as in :func:`rollout`, with no residual added, which is in the contributions already. What
+    feed-forward parts do is left out, as in the paper.
+
+    Parameters
+    ----------
+    query
+        One token: a position, a token or a word. None for all. Either takes every row of every layer but the last;
+        each row takes heads × keys × width.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 [layers, keys] for a query, else [layers, queries, keys]: up to and including each layer. Rows sum to
+        1.
+
+    Raises
+    ------
+    InputError
+        When values, output projections or residuals were not recorded, with the remedy.
+    """  # noqa: D205
+    attention = attention_of(c, kind)
+    require_one_text(attention)
+    n, count = len(attention.queries), attention.n_layers
+    require_memory(8 * n * n * count, "The contributions of every layer", "Ask it of a shorter text")
+    each = [contributions(attention, layer) for layer in attention.layers]
+    if query is None:
+        found = np.stack(each)
+        for row in range(1, count):
+            found[row] = found[row] @ found[row - 1]
+        return found
+    return every_layer(attention.queries.position(query), n, count, lambda held, row: held @ each[row])
+
+
+def contributions(attention: Attention, layer: int) -> np.ndarray:
+    """How much each key contributes to each row of one layer's attention block: float32 [queries, keys]."""
+    parts = parts_of(attention, layer, residual=True)
+    found = np.empty((parts.source.n_queries, parts.source.n_keys), np.float32)
+    for i in range(len(found)):
+        each = parts.of(i)
+        whole = each.sum(axis=0) + parts.constant[i]
+        found[i] = np.abs(whole).sum() - np.abs(whole - each).sum(axis=1)
+    return shares(np.maximum(found, 0))
