@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 from playwright.sync_api import expect
@@ -9,7 +11,9 @@ from playwright.sync_api import expect
 from tests.browser.samples import SAMPLES
 from tests.browser.test_accessibility import complaints
 from tests.browser.test_export import ERROR, opened
-from tests.browser.widget import Widget
+
+if TYPE_CHECKING:
+    from tests.browser.widget import Widget
 
 EVERYWHERE = ["Links", "Matrix", "Grid", "Text", "Steps", "Flow"]
 """Views that fit every capture of one text; the image and the comparison need something to show."""
