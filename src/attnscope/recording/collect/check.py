@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from attnscope.attention import compute
+from attnscope.attention.arrays import to_float32
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,10 +50,12 @@ def deviation(
     if not seeing.size:
         return float("nan")
     rows = np.unique(seeing[np.linspace(0, seeing.size - 1, SAMPLED_ROWS).round().astype(int)])
-    real = output[rows].to(layer.queries.device).float()
-    values = values.to(layer.queries.device).float()
-    heads = [compute.weight_rows(layer, head, rows) @ values[head // layer.group_size] for head in range(layer.n_heads)]
-    again = torch.stack(heads, dim=1) if project is None else project(torch.cat(heads, dim=1).to(output)).to(real)
+    real = output[rows].cpu().float()
+    few = _sampled(layer, rows)
+    weights = np.stack([compute.weight_rows(few, head, slice(None)) for head in range(few.n_heads)])
+    shared = weights.reshape(few.n_key_heads, -1, few.n_keys) @ to_float32(values)
+    heads = torch.from_numpy(shared.reshape(few.n_heads, len(rows), -1)).transpose(0, 1)
+    again = heads if project is None else project(heads.flatten(1).to(output)).to(real)
     return _relative(again, real)
 
 
@@ -79,6 +83,19 @@ def weights_deviation(weights: torch.Tensor, values: torch.Tensor, output: torch
     shared = values.float().repeat_interleave(n_heads // values.shape[0], dim=0)
     again = weights[:, rows].float() @ shared
     return _relative(again.transpose(0, 1), output[rows].float())
+
+
+def _sampled(layer: QueriesKeys, rows: np.ndarray) -> QueriesKeys:
+    """Some rows of a layer as numpy arrays, whose small sums cost less than tensors'."""
+    return replace(
+        layer,
+        queries=to_float32(layer.queries[:, rows]),
+        keys=to_float32(layer.keys),
+        mask=layer.mask.take(rows, np.arange(layer.n_keys)),
+        bias=None if layer.bias is None else to_float32(layer.bias[:, rows]),
+        sinks=None if layer.sinks is None else to_float32(layer.sinks),
+        values=None,
+    )
 
 
 def _relative(again: torch.Tensor, real: torch.Tensor) -> float:
