@@ -32,6 +32,7 @@ from attnscope.analysis.health import Finding, health
 from attnscope.analysis.likeness import LikeHead, head_distance, heads_like, heads_of, similar_heads
 from attnscope.analysis.local_share import local_share
 from attnscope.analysis.logit_attribution import LogitAttribution, logit_attribution
+from attnscope.analysis.match_heads import HeadMatch, match_heads
 from attnscope.analysis.max_weight import confidence, max_weight
 from attnscope.analysis.norm_weighted import norm_weighted
 from attnscope.analysis.offsets import Offsets, next_token, offset_share, previous_token, self_share, strongest_offset
@@ -63,6 +64,7 @@ __all__ = [
     "HeadEffects",
     "HeadHit",
     "HeadImportance",
+    "HeadMatch",
     "KeyHit",
     "LikeHead",
     "LogitAttribution",
@@ -100,6 +102,7 @@ __all__ = [
     "keys_needed",
     "local_share",
     "logit_attribution",
+    "match_heads",
     "max_weight",
     "mean_distance",
     "mean_outputs",
