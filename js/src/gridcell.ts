@@ -21,7 +21,7 @@ export class GridCell {
 
   place(x: number, y: number, width: number, height: number): void {
     setStyle(this.cell, "transform", `translate(${x.toFixed(1)}px, ${y.toFixed(1)}px)`);
-    setStyle(this.cell, "width", width.toFixed(1));
-    setStyle(this.cell, "height", height.toFixed(1));
+    setStyle(this.cell, "width", width);
+    setStyle(this.cell, "height", height);
   }
 }

@@ -140,6 +140,22 @@ export interface HeadsRequest {
   kind: string;
 }
 
+export interface FlowRequest {
+  type: "flow";
+  kind: string;
+  query: number;
+  level: number;
+  edges: number;
+  excess: boolean;
+}
+
+export interface EvolutionRequest {
+  type: "evolution";
+  kind: string;
+  query: number;
+  head: number | null;
+}
+
 export type DataRequest = (
   | WeightsRequest
   | OverviewRequest
@@ -147,6 +163,8 @@ export type DataRequest = (
   | PairRequest
   | StepsRequest
   | VectorsRequest
+  | FlowRequest
+  | EvolutionRequest
   | OverviewsRequest
   | HeadsRequest
 ) & {
@@ -347,6 +365,10 @@ export function isRequest(value: unknown): value is DataRequest {
       return isCount(value.query) && isCount(value.key);
     case "steps":
       return isCount(value.layer) && isCount(value.head) && isCount(value.query);
+    case "flow":
+      return isCount(value.query) && isCount(value.level) && isCount(value.edges);
+    case "evolution":
+      return isCount(value.query) && (value.head === null || isCount(value.head));
     case "vectors":
       return isCount(value.layer) && isCount(value.head) && isCount(value.query) && isSpan(value.keys);
     default:

@@ -101,6 +101,8 @@ test("what the page asks is what Python is tested to answer", async () => {
     },
     { type: "likeness", kind: "self" },
     { type: "roles", kind: "self" },
+    { type: "flow", kind: "self", query: 5, level: 2, edges: 9, excess: true },
+    { type: "evolution", kind: "self", query: 5, head: null },
   ];
   for (const request of requests) await channel.ask(request, life).catch(() => {});
   const leaving = new AbortController();

@@ -6,6 +6,7 @@ export interface Layer {
   readonly queries: number;
   readonly keys: number;
   readonly hasScores: boolean;
+  readonly mask: Mask;
   /** Writes a row into `out`; keys the mask hides become NaN. */
   weights(head: number, query: number, out: Float32Array): void;
   scores(head: number, query: number, out: Float32Array): void;
@@ -33,10 +34,12 @@ export class QueriesKeysLayer implements Layer {
   readonly queries: number;
   readonly keys: number;
   readonly hasScores = true;
+  readonly mask: Mask;
   #normalizers = new Map<number, Float64Array>();
 
   constructor(readonly stored: QueriesKeys) {
     this.heads = stored.heads;
+    this.mask = stored.mask;
     this.queries = stored.queries.length / (stored.heads * stored.width);
     this.keys = stored.keys.length / (stored.keyHeads * stored.width);
   }

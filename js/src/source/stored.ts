@@ -9,25 +9,11 @@ import type {
   Reply,
   WeightsRequest,
 } from "../protocol.js";
+import { Breath } from "./breath.js";
 import type { Channel, Status } from "./kernel.js";
 import type { Pack, StoredCapture } from "./pack.js";
+import { evolution, flow } from "./stored-flow.js";
 import { steps, vectors } from "./stored-steps.js";
-
-const SLICE_MS = 12;
-
-/** Gives the page a chance to paint between slices of a long computation. */
-class Breath {
-  #since = performance.now();
-
-  constructor(readonly signal: AbortSignal) {}
-
-  async take(): Promise<void> {
-    if (performance.now() - this.#since < SLICE_MS) return;
-    await new Promise((go) => setTimeout(go));
-    this.signal.throwIfAborted();
-    this.#since = performance.now();
-  }
-}
 
 /** Answers from what the page itself carries. */
 export class StoredChannel implements Channel {
@@ -54,6 +40,10 @@ export class StoredChannel implements Channel {
         return pair(pack, kind, request, breath);
       case "steps":
         return steps(pack, request);
+      case "flow":
+        return flow(pack, kind, request, breath);
+      case "evolution":
+        return evolution(pack, kind, request, breath);
       case "vectors":
         return vectors(pack, request);
       case "statistic":

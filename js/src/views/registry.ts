@@ -2,6 +2,7 @@ import type { Context } from "../context.js";
 import type { CaptureInfo, KindInfo } from "../protocol.js";
 import type { State } from "../state.js";
 import { createCompare } from "./compare.js";
+import { createFlow } from "./flow.js";
 import { createGrid } from "./grid.js";
 import { createLinks } from "./links.js";
 import { createMatrix } from "./matrix.js";
@@ -29,6 +30,7 @@ export const VIEWS: readonly ViewEntry[] = [
   { name: "grid", label: "Grid", create: createGrid },
   { name: "text", label: "Text", create: createText },
   { name: "steps", label: "Steps", create: createSteps },
+  { name: "flow", label: "Flow", create: createFlow },
   {
     name: "compare",
     label: "Compare",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from attnscope.wire.answers.cells import overview, weights
+from attnscope.wire.answers.flow import evolution, flow
 from attnscope.wire.answers.gallery import likeness, overviews, roles
 from attnscope.wire.answers.heads import pair, statistic
 from attnscope.wire.answers.steps import steps, vectors
@@ -20,6 +21,8 @@ ANSWERS: dict[str, Callable[[Question], Numbers]] = {
     "pair": pair,
     "statistic": statistic,
     "steps": steps,
+    "flow": flow,
+    "evolution": evolution,
     "vectors": vectors,
     "overviews": overviews,
     "likeness": likeness,
