@@ -25,6 +25,7 @@ from attnscope.analysis.compare import Comparison, compare
 from attnscope.analysis.distance import mean_distance
 from attnscope.analysis.entities import entity_heads
 from attnscope.analysis.entropy import effective_keys, entropy
+from attnscope.analysis.evolution import LayerEvolution, checkpoint_evolution, layer_evolution
 from attnscope.analysis.find_heads import HeadHit, find_heads
 from attnscope.analysis.flow import Flow, flow
 from attnscope.analysis.head_table import head_table
@@ -66,6 +67,7 @@ __all__ = [
     "HeadImportance",
     "HeadMatch",
     "KeyHit",
+    "LayerEvolution",
     "LikeHead",
     "LogitAttribution",
     "Offsets",
@@ -78,6 +80,7 @@ __all__ = [
     "alti",
     "attention_received",
     "beside",
+    "checkpoint_evolution",
     "class_table",
     "compare",
     "confidence",
@@ -100,6 +103,7 @@ __all__ = [
     "health",
     "induction",
     "keys_needed",
+    "layer_evolution",
     "local_share",
     "logit_attribution",
     "match_heads",
