@@ -1,5 +1,6 @@
+import { clamp } from "../basics.js";
 import type { Context } from "../context.js";
-import { button, el, setAttribute, setText, watch } from "../dom.js";
+import { button, el, onSize, setAttribute, setText, watch } from "../dom.js";
 import type { KindInfo } from "../protocol.js";
 import { fittingViews, VIEWS, viewOf } from "../views/registry.js";
 import { setOptions } from "./fields.js";
@@ -91,6 +92,15 @@ function makeTabs(
     event.preventDefault();
     event.stopPropagation();
   });
+  /** Scrolls the tabs, and nothing else, until the chosen one is seen. */
+  const reveal = () => {
+    const tab = tabs.get(viewOf(state).name);
+    if (!tab) return;
+    const [from, to] = [tab.offsetLeft, tab.offsetLeft + tab.offsetWidth];
+    const room = element.clientWidth;
+    element.scrollLeft = clamp(element.scrollLeft, to - room, Math.max(from, to - room));
+  };
+  onSize(element, life, reveal);
   watch(life, () => {
     const chosen = viewOf(state).name;
     const fitting = new Set(fittingViews(state).map(({ name }) => name));
@@ -99,7 +109,7 @@ function makeTabs(
       setAttribute(tab, "aria-selected", String(name === chosen));
       setAttribute(tab, "tabindex", name === chosen ? 0 : -1);
     }
-    tabs.get(chosen)?.scrollIntoView?.({ block: "nearest", inline: "nearest" });
+    reveal();
   });
   return { element, tabs };
 }
