@@ -51,7 +51,7 @@ every_half = pytest.mark.parametrize("dtype", HALVES, ids=["bfloat16", "float16"
 def test_half_precision(known, dtype, spread):
     # The eager code itself is recorded, so that both attend with the same queries and keys.
     outcome = measure(dataclasses.replace(known, gain=known.gain * spread), dtype, "eager")
-    if "LongT5" in known.name and dtype == torch.float16:
+    if known.name == "LongT5 (local encoder)" and dtype == torch.float16:
         assert "computes with NaN or infinite numbers" in outcome.refused  # it hides keys by -1e10, beyond float16
         return
     assert outcome.refused == ""

@@ -1,4 +1,4 @@
-"""Weights of windowed vision models stand at their tokens' true positions, found by the tokens' own vectors."""
+"""Weights of models that attend in windows and blocks stand at their tokens' true positions."""
 
 import re
 
@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from attnscope import record
 from tests.models.known import FAMILIES
-from tests.models.known.family import normal
+from tests.models.known.family import normal, padded
 from tests.models.known.measure import build
 
 WINDOWED = ["Swin (shifted windows)", "Swin (padded windows)", "Swin v2 (shifted windows)", "Donut, vision"]
@@ -88,3 +88,31 @@ def test_weights_stand_at_their_tokens(name, size, monkeypatch):
                 most = max(most, n_windows)
         assert sorted(numbers) == [0, 1, 2, 3]
     assert most >= 4
+
+
+@pytest.mark.parametrize("n", [9, 12, 21])
+def test_blocks_of_longt5_equal_a_band_of_the_whole(n):
+    model = build(next(known for known in FAMILIES if known.name == "LongT5 (local encoder)"))
+    inputs = padded(n, 2) | {"decoder_input_ids": torch.tensor([[5, 6], [7, 8]])}
+    seen = []
+    layers = [block.layer[0].LocalSelfAttention for block in model.encoder.block]
+    for layer in layers:
+        layer.register_forward_pre_hook(lambda _, args, kwargs: seen.append(args[0]), with_kwargs=True)
+    with torch.no_grad(), record(model) as recording:
+        model(**inputs)
+    bias = layers[0].relative_attention_bias
+    distance = torch.arange(n)[None] - torch.arange(n)[:, None]
+    with torch.no_grad():
+        added = bias(layers[0]._relative_position_bucket(distance, num_buckets=bias.num_embeddings)).permute(2, 0, 1)
+    for item, found in enumerate(recording.captures()):
+        kept = inputs["attention_mask"][item].bool()
+        hidden = (abs(distance) >= layers[0].block_len) | ~kept[None]
+        for number, layer in enumerate(layers):
+            with torch.no_grad():
+                q, k = (
+                    projection(seen[number][item]).unflatten(-1, (layer.n_heads, -1)).transpose(0, 1)
+                    for projection in (layer.q, layer.k)
+                )
+                whole = (q @ k.transpose(1, 2) + added).masked_fill(hidden, -torch.inf).softmax(-1)
+            expected = whole[:, kept][:, :, kept].numpy()
+            np.testing.assert_allclose(found.weights(number, kind="encoder"), expected, rtol=0, atol=1e-6)

@@ -114,6 +114,9 @@ class Collector:
         if reason is not None:
             self.odd[call.path] = reason
             return True
+        if layouts.is_in_blocks(call):
+            self._take_blocks(call, batch)
+            return True
         if layouts.is_banded(call.module):
             self._take_band(call, batch)
             return True
@@ -261,6 +264,14 @@ class Collector:
         items: list[Layer] = [layouts.bands(call, rows, item, n_tokens) for item in range(batch)]
         self._put(run, call, items, "softmax", call.weights, stream=0)
         run.layer = self.recorded[-1]
+
+    def _take_blocks(self, call: SoftmaxCall, batch: int) -> None:
+        """Take a softmax over each block of queries and the blocks beside it."""
+        run = self._run(call)
+        if run.wanted:
+            n_tokens = self.lengths.get("")
+            items: list[Layer] = [layouts.of_blocks(call, item, n_tokens) for item in range(batch)]
+            self._put(run, call, items, "softmax", call.weights)
 
     def _take_streams(self, call: SoftmaxCall, batch: int) -> None:
         """Take softmaxes over several streams at once, [batch, streams, heads, queries, keys] (ProphetNet)."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from attnscope.recording.watch.running import Frame
 
 _BANDED = re.compile(r"^(Longformer|LEDEncoder)SelfAttention$")
+_IN_BLOCKS = re.compile(r"^LongT5LocalAttention$")
 _UNREADABLE = (
     (
         re.compile(r"BigBird\w*BlockSparseAttention"),
@@ -37,8 +38,8 @@ _UNREADABLE = (
         "Reformer's attention cannot be shown token by token.",
     ),
     (
-        re.compile(r"Pegasus\w*GlobalLocalAttention|LongT5(Local|TransientGlobal)Attention"),
-        "it attends in blocks, to other keys for each block",
+        re.compile(r"Pegasus\w*GlobalLocalAttention|LongT5TransientGlobalAttention"),
+        "it attends in blocks, to other keys for each block, and to sums of tokens",
         "Only the model's other attention can be shown.",
     ),
     (
@@ -64,6 +65,35 @@ def unreadable(module: nn.Module, weights: torch.Tensor | None = None) -> str | 
 def is_banded(module: nn.Module) -> bool:
     """Whether a module keeps its weights as a band along the diagonal."""
     return bool(_BANDED.match(type(module).__name__))
+
+
+def is_in_blocks(call: SoftmaxCall) -> bool:
+    """Whether a softmax is over the keys of a block of queries, the block before it and the block after it."""
+    known = _IN_BLOCKS.match(type(call.module).__name__) and call.weights.ndim == 5
+    return bool(known) and isinstance(_named_input(call, "mask", 1), torch.Tensor)
+
+
+def of_blocks(call: SoftmaxCall, item: int, n_tokens: int | None) -> Bands:
+    """Place the weights of one input, block by block, as a band.
+
+    Parameters
+    ----------
+    call
+        The softmax, [batch, blocks, heads, block, 3 × block]; its module's mask says whom each query sees, at most
+        ``block - 1`` tokens away.
+    item
+        Which input of the batch.
+    n_tokens
+        Tokens without what the model pads to whole blocks; None keeps all.
+    """
+    seen = _named_input(call, "mask", 1)
+    seen = (seen[item if len(seen) > 1 else 0] > 0).transpose(0, 1)
+    weights = call.weights[item].float().masked_fill(~seen, 0).cpu().numpy()
+    blocks, heads, size, _ = weights.shape
+    columns = np.arange(size)[:, None] + 1 + np.arange(2 * size - 1)  # key - query from 1 - size to size - 1
+    band = np.take_along_axis(weights, np.broadcast_to(columns, (blocks, heads, *columns.shape)), axis=3)
+    band = band.transpose(1, 0, 2, 3).reshape(heads, blocks * size, -1)
+    return Bands(np.ascontiguousarray(band[:, :n_tokens]))
 
 
 def bands(first: SoftmaxCall, rows: torch.Tensor | None, item: int, n_tokens: int | None) -> Bands:
