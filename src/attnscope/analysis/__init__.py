@@ -11,6 +11,8 @@ Many take ``content=True``: special tokens are left out as queries and as keys, 
 to sum 1, which makes it the attention given that it goes to content.
 """
 
+from attnscope.analysis.alignment import Alignment, alignment
+from attnscope.analysis.alignment_error import GoldLinks, alignment_error_rate, parse_links, read_links
 from attnscope.analysis.alti import alti
 from attnscope.analysis.beside import Beside, beside
 from attnscope.analysis.causal.ablation import HeadEffects, ablate_heads, mean_outputs
@@ -56,11 +58,13 @@ from attnscope.analysis.variability import variability
 
 __all__ = [
     "STATISTICS",
+    "Alignment",
     "Beside",
     "Comparison",
     "Effect",
     "Finding",
     "Flow",
+    "GoldLinks",
     "GradWeights",
     "HeadEffects",
     "HeadHit",
@@ -77,6 +81,8 @@ __all__ = [
     "Steps",
     "Sums",
     "ablate_heads",
+    "alignment",
+    "alignment_error_rate",
     "alti",
     "attention_received",
     "beside",
@@ -114,10 +120,12 @@ __all__ = [
     "next_token",
     "norm_weighted",
     "offset_share",
+    "parse_links",
     "pattern_score",
     "pattern_shapes",
     "previous_token",
     "punctuation_share",
+    "read_links",
     "relation_heads",
     "relevance",
     "repeated_random",
