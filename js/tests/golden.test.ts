@@ -28,7 +28,17 @@ function worst(got: Float32Array, expected: Float32Array): number {
 
 test("there are golden files of every form", () => {
   expect(CASES).toEqual(
-    expect.arrayContaining(["full", "causal", "bits", "softcap", "sinks", "bias", "packed", "given"]),
+    expect.arrayContaining([
+      "contributions",
+      "full",
+      "causal",
+      "bits",
+      "softcap",
+      "sinks",
+      "bias",
+      "packed",
+      "given",
+    ]),
   );
 });
 
@@ -41,8 +51,10 @@ test.each(CASES)("%s: the page computes what Python computed", async (name) => {
   for (const [index, layer] of kind.layers.entries()) {
     const heads = Array.from({ length: kind.heads[index] as number }, (_, head): Head => [layer, head]);
     const n = kind.queries.text.length;
-    const measures = name.startsWith("packed") || name === "given" ? ["weights"] : ["weights", "scores"];
-    for (const measure of measures) {
+    const first = name.startsWith("packed") || name === "given" ? ["weights"] : ["weights", "scores"];
+    const lengths = name === "contributions" ? ["value_weighted", "norm_weighted"] : [];
+    expect(kind.measures).toEqual([...first, ...(name.startsWith("bias") ? ["value_weighted"] : lengths)]);
+    for (const measure of kind.measures) {
       const reply = await channel.ask(
         { type: "weights", kind: kind.kind, measure, heads, queries: [0, n], keys: [0, n] },
         life,

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
 
@@ -13,9 +14,11 @@ import numpy as np
 from safetensors.numpy import save
 
 from attnscope import Capture, from_attentions
+from attnscope.analysis.cells import measure_rows, measures_available
 from attnscope.attention.capture import Attention
 from attnscope.attention.layers import QueriesKeys
 from attnscope.attention.mask import Mask
+from attnscope.attention.stream import Stream, Write
 from attnscope.attention.tokens import Tokens
 from attnscope.wire import pack as packing
 
@@ -52,6 +55,13 @@ def _layers(
     return Capture({"self": Attention("self", layers, tokens, tokens)}, "golden")
 
 
+def _with_stream(capture: Capture) -> Capture:
+    """The same capture with output projections."""
+    attention = capture["self"]
+    writes = {number: Write(_numbers(50 + number, 4, 5, 6), None, 0.0) for number in attention.stored}
+    return Capture({"self": replace(attention, stream=Stream(writes))}, capture.model_name)
+
+
 def cases() -> dict[str, Capture]:
     """Every form a stored page can take."""
     window = np.tril(np.ones((8, 8), bool)) & ~np.tril(np.ones((8, 8), bool), -3)
@@ -66,6 +76,7 @@ def cases() -> dict[str, Capture]:
         "sinks": _layers(Mask.causal(8, 8), sinks=True),
         "bias": _layers(Mask.causal(8, 8), bias_heads=4),
         "bias-shared": _layers(Mask.full(8, 8), bias_heads=1, softcap=2.0),
+        "contributions": _with_stream(_layers(Mask.causal(8, 8), bias_heads=1)),
         "packed": _layers(Mask.causal(8, 8)),
         "packed-bits": _layers(Mask.of(holes)),
         "given": from_attentions(
@@ -83,8 +94,10 @@ def files(name: str, capture: Capture) -> dict[str, bytes]:
     attention = capture["self"]
     for number, layer in attention.stored.items():
         hidden = ~layer.mask.allowed(slice(None))
-        for measure in ("weights", "scores") if attention.has_scores else ("weights",):
-            values = getattr(capture, measure)(number)
+        for measure in measures_available(attention):
+            if measure == "rollout":
+                continue
+            values = np.stack([measure_rows(capture, None, measure, number, head) for head in range(layer.n_heads)])
             values[:, hidden] = np.nan
             expected[f"{number}.{measure}"] = values
     return {

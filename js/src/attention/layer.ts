@@ -14,6 +14,16 @@ export interface Layer {
   weight(head: number, query: number, key: number): number;
 }
 
+/** Turns a row of weights into shares of what the keys hand on: each weight times a length, scaled to sum 1. */
+export function weigh(row: Float32Array, lengths: Float32Array, head: number): void {
+  let total = 0;
+  for (let key = 0; key < row.length; key++) {
+    row[key] = (row[key] as number) * (lengths[head * row.length + key] as number);
+    if (!Number.isNaN(row[key])) total += row[key] as number;
+  }
+  if (total > 0) for (let key = 0; key < row.length; key++) row[key] = (row[key] as number) / total;
+}
+
 export interface QueriesKeys {
   heads: number;
   keyHeads: number;

@@ -10,6 +10,8 @@ import { readSeeds } from "./seeds.js";
 export interface StoredCapture {
   capture: CaptureInfo;
   layer(kind: string, layer: number): Layer;
+  /** What a measure multiplies each weight of a layer by, [heads, keys]; undefined where it is no such measure. */
+  lengths(kind: string, layer: number, measure: string): Float32Array | undefined;
 }
 
 export interface Pack extends StoredCapture {
@@ -50,16 +52,29 @@ function readStored(file: Safetensors, page: Record<string, unknown>, capture: C
   const { layers, masks } = page;
   need(Array.isArray(layers) && Array.isArray(masks), "its layers are missing");
   const built = new Map<string, Layer>();
+  const find = (kind: string, number: number) => {
+    const stored: unknown = layers.find(
+      (entry: unknown) => isObject(entry) && entry.kind === kind && entry.layer === number,
+    );
+    need(isObject(stored), `layer ${number} of ${kind} is not in it`);
+    return stored;
+  };
   return {
     capture,
+    lengths(kind, number, measure) {
+      const { lengths } = find(kind, number);
+      if (!isObject(lengths) || lengths[measure] === undefined) return undefined;
+      const found = float32(file.tensor(String(lengths[measure])).bytes);
+      const info = capture.kinds.find((entry) => entry.kind === kind);
+      const keys = info ? (info.keys ?? info.queries).text.length : 0;
+      need(found.length === this.layer(kind, number).heads * keys, "lengths do not fit their tokens");
+      return found;
+    },
     layer(kind, number) {
       const name = `${kind}|${number}`;
       const known = built.get(name);
       if (known) return known;
-      const stored: unknown = layers.find(
-        (entry: unknown) => isObject(entry) && entry.kind === kind && entry.layer === number,
-      );
-      need(isObject(stored), `layer ${number} of ${kind} is not in it`);
+      const stored = find(kind, number);
       const info = capture.kinds.find((entry) => entry.kind === kind);
       need(info !== undefined, `${kind} is not described`);
       const size: [number, number] = [info.queries.text.length, (info.keys ?? info.queries).text.length];

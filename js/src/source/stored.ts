@@ -1,4 +1,5 @@
 import { signal } from "@preact/signals-core";
+import { weigh } from "../attention/layer.js";
 import { Overview } from "../attention/overview.js";
 import type {
   DataRequest,
@@ -56,9 +57,6 @@ export class StoredChannel implements Channel {
 
 async function weights(pack: StoredCapture, request: WeightsRequest, breath: Breath): Promise<Reply> {
   const { heads, queries, keys, measure } = request;
-  if (measure !== "weights" && measure !== "scores") {
-    throw new Error(`This page was saved without “${measure}”.`);
-  }
   const shape = [heads.length, queries[1] - queries[0], keys[1] - keys[0]];
   const [, tall, wide] = shape as [number, number, number];
   const data = new Float32Array(heads.length * tall * wide);
@@ -66,12 +64,17 @@ async function weights(pack: StoredCapture, request: WeightsRequest, breath: Bre
     const layer = pack.layer(request.kind, number);
     if (head >= layer.heads) throw new Error(`Layer ${number} has ${layer.heads} heads.`);
     const row = new Float32Array(layer.keys);
+    const lengths = pack.lengths(request.kind, number, measure);
+    if (measure !== "weights" && measure !== "scores" && !lengths) {
+      throw new Error(`This page was saved without “${measure}”.`);
+    }
     for (let at = 0; at < tall; at++) {
       const query = queries[0] + at;
       const place = (index * tall + at) * wide;
       if (measure === "weights" && wide === 1) data[place] = layer.weight(head, query, keys[0]);
       else {
-        layer[measure](head, query, row);
+        layer[measure === "scores" ? "scores" : "weights"](head, query, row);
+        if (lengths) weigh(row, lengths, head);
         data.set(row.subarray(keys[0], keys[1]), place);
       }
       await breath.take();

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 KEPT_BYTES = 1 << 28
 """Most bytes of rollouts kept while their capture lives."""
 _rollouts: WeakKeyDictionary[Attention, np.ndarray] = WeakKeyDictionary()
+_lengths: WeakKeyDictionary[Attention, dict[int, dict[str, np.ndarray]]] = WeakKeyDictionary()
 
 
 def measures_available(attention: Attention) -> list[str]:
@@ -43,6 +44,22 @@ def measures_available(attention: Attention) -> list[str]:
     if is_one_sequence(attention):
         names.append("rollout")
     return names + [name for name, given in attention.extra.items() if set(given) >= set(attention.layers)]
+
+
+def lengths(attention: Attention, layer: int) -> dict[str, np.ndarray]:
+    """Give what each weight of a layer is multiplied by in measures that are no more than that.
+
+    Returns
+    -------
+    dict of numpy.ndarray
+        By measure, of those available: float32 [heads, keys], the length of what a head hands on of a key.
+    """
+    known = _lengths.setdefault(attention, {})
+    if layer not in known:
+        ways = {"value_weighted": value_norms, "norm_weighted": head_norms}
+        available = measures_available(attention)
+        known[layer] = {name: way(attention, layer) for name, way in ways.items() if name in available}
+    return known[layer]
 
 
 def measure_rows(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from safetensors.numpy import save
 
+from attnscope.analysis.cells import lengths
 from attnscope.attention.arrays import to_float32
 from attnscope.attention.layers import QueriesKeys
 from attnscope.wire.answer import answer
@@ -73,11 +74,15 @@ def _stored(capture: Capture, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
                 described = _queries_keys(layer, arrays)
             else:
                 described = _weights(layer, arrays)
-            layers.append({"kind": attention.kind, "layer": number, "mask": masks[id(layer.mask)], **described})
+            handed = {name: _put(each, arrays) for name, each in lengths(attention, number).items()}
+            layers.append(
+                {"kind": attention.kind, "layer": number, "mask": masks[id(layer.mask)], **described}
+                | ({"lengths": handed} if handed else {})
+            )
     info = describe(capture, error=PACKED_ERROR if packed else 0.0)
     for kind in info["kinds"]:
-        computed = ("weights",) if _form(capture[kind["kind"]]) == "weights" else ("weights", "scores")
-        kind["measures"] = [name for name in kind["measures"] if name in computed]
+        left_out = {"rollout", "gradient"} | ({"scores"} if _form(capture[kind["kind"]]) == "weights" else set())
+        kind["measures"] = [name for name in kind["measures"] if name not in left_out]
     return {"capture": info, "layers": layers, "masks": described_masks}
 
 
