@@ -13,6 +13,7 @@ from attnscope.errors import InputError
 from attnscope.recording import finish, models
 from attnscope.recording.assemble import Naming, make_capture
 from attnscope.recording.called_with import batch_size, by_name, layer_numbers, token_counts
+from attnscope.recording.collect import packs
 from attnscope.recording.collect.any_module import (
     ModuleCollector,
     batch_sizes,
@@ -221,6 +222,7 @@ class Recording:
             if isinstance(self._collector, ModuleCollector):
                 self._collector.batches = batch_sizes(inputs)
             self._collector.expect(self._model, token_counts(inputs))
+            self._collector.packed = packs.patches_by_text(self._model, inputs)
 
     def _on_forward_end(self, *_: Any) -> None:
         if not is_watching(self._on_call):
@@ -306,7 +308,7 @@ class Recording:
         named = (None if tokens is None else Tokens.of(tokens), None if key_tokens is None else Tokens.of(key_tokens))
         naming: Naming
         if self._known:
-            media = Media(self._model, inputs, tokenizer)
+            media = Media(self._model, packs.of_text(self._model, inputs, item), tokenizer)
             naming = Naming(inputs, item, tokenizer, *named, encoder_decoder=self._pair, media=media)
         else:
             batch = len(recorded[0].items)

@@ -14,7 +14,7 @@ from attnscope.attention.blocks import Blocks
 from attnscope.attention.layers import QueriesKeys
 from attnscope.errors import ModelError
 from attnscope.recording import room
-from attnscope.recording.collect import check, layouts
+from attnscope.recording.collect import check, layouts, packs
 from attnscope.recording.collect.kept import layer_of, not_understood, stored
 from attnscope.recording.collect.masks import MaskReader
 from attnscope.recording.collect.numbering import Numbers
@@ -62,6 +62,7 @@ class Collector:
         self.odd: dict[str, str] = {}
         self.batch: int | None = None
         self.lengths: dict[str, int] = {}
+        self.packed: list[np.ndarray] | None = None
         self._numbers = Numbers()
         self._wanted = wanted
         self._values = values
@@ -92,8 +93,9 @@ class Collector:
             )
         batch = self.batch or call.queries.shape[0]
         groups = call.queries.shape[0]
-        windows = None if groups == batch else layouts.window_places(call.frames, groups, batch)
-        if groups != batch and windows is None:
+        packed = self._packed(call, batch)
+        windows = None if packed or groups == batch else layouts.window_places(call.frames, groups, batch)
+        if groups != batch and windows is None and not packed:
             self.odd[call.path] = (
                 f"there are {groups} windows or groups of tokens for {batch} inputs, and no telling where"
             )
@@ -101,9 +103,10 @@ class Collector:
         run = self._run(call)
         if not run.wanted or self._is_same(call, run):
             return
-        recorded = self._record(call, run, windows, batch)
+        recorded = self._record(call, run, windows, 1 if packed else batch)
         if recorded is not None:
-            self.recorded.append(recorded)
+            items = packs.split(recorded.items[0], self.packed or []) if packed else recorded.items
+            self.recorded.append(replace(recorded, items=items))
 
     def take_softmax(self, call: SoftmaxCall) -> bool:
         """Take the softmax of an attention module; say whether it was one, or one that is known not to be readable."""
@@ -176,6 +179,15 @@ class Collector:
         last, run.last = run.last, (call.queries, call.keys)
         return last is not None and all(
             a.shape == b.shape and bool(torch.equal(a, b)) for a, b in zip(last, run.last, strict=True)
+        )
+
+    def _packed(self, call: AttentionCall, batch: int) -> bool:
+        """Whether a call is over the images of all texts, one after another."""
+        return (
+            self.packed is not None
+            and call.queries.shape[0] == 1 < batch == len(self.packed)
+            and layouts.input_length(call.frames) == sum(len(some) for some in self.packed)
+            and all(len(some) for some in self.packed)
         )
 
     def _record(
