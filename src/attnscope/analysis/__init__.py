@@ -52,6 +52,11 @@ from attnscope.analysis.statistics import STATISTICS, Statistic, statistic
 from attnscope.analysis.steps import Steps, steps
 from attnscope.analysis.summary import summary
 from attnscope.analysis.sums import Sums
+from attnscope.analysis.teaching.causal import future_weight
+from attnscope.analysis.teaching.lookup import SoftLookup, lookup_weight, soft_lookup
+from attnscope.analysis.teaching.scaling import scaling_effect
+from attnscope.analysis.teaching.temperature import TemperatureSweep, temperature_sweep
+from attnscope.analysis.teaching.worked import WorkedAttention, masked_attention
 from attnscope.analysis.top_keys import KeyHit, top_keys
 from attnscope.analysis.value_weighted import value_weighted
 from attnscope.analysis.variability import variability
@@ -77,9 +82,12 @@ __all__ = [
     "Offsets",
     "PatternScore",
     "Relevance",
+    "SoftLookup",
     "Statistic",
     "Steps",
     "Sums",
+    "TemperatureSweep",
+    "WorkedAttention",
     "ablate_heads",
     "alignment",
     "alignment_error_rate",
@@ -97,6 +105,7 @@ __all__ = [
     "entropy",
     "find_heads",
     "flow",
+    "future_weight",
     "gini",
     "grad_weights",
     "head_clusters",
@@ -112,6 +121,8 @@ __all__ = [
     "layer_evolution",
     "local_share",
     "logit_attribution",
+    "lookup_weight",
+    "masked_attention",
     "match_heads",
     "max_weight",
     "mean_distance",
@@ -130,16 +141,19 @@ __all__ = [
     "relevance",
     "repeated_random",
     "rollout",
+    "scaling_effect",
     "self_share",
     "separator_share",
     "similar_heads",
     "sink_rate",
     "sink_share",
+    "soft_lookup",
     "special_share",
     "statistic",
     "steps",
     "strongest_offset",
     "summary",
+    "temperature_sweep",
     "top_keys",
     "value_weighted",
     "variability",

@@ -1,0 +1,1 @@
+"""Attention in small: plain functions that show what each part of the formula does."""
