@@ -45,6 +45,7 @@ CAUSAL = {
     "MixtralForCausalLM": GROUPED,
     "OPTForCausalLM": OPT,
     "PhiForCausalLM": SMALL,
+    "FalconForCausalLM": SMALL,
     "CohereForCausalLM": GROUPED,
     "Olmo2ForCausalLM": GROUPED,
     "GraniteForCausalLM": GROUPED | {"residual_multiplier": 0.22, "logits_scaling": 4.0},

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
 
 from attnscope import from_queries_keys
-from attnscope.analysis import value_weighted
+from attnscope.analysis import norm_weighted, value_weighted
 from attnscope.analysis.cells import measure_rows, measures_available
 from attnscope.attention.capture import Attention, Capture
+from attnscope.attention.stream import Stream, Write
 from attnscope.errors import InputError
 from tests.unit.analysis.maps import given, random_rows
 
@@ -42,6 +45,25 @@ def test_without_values_it_says_how_to_get_them():
         value_weighted(grouped(values=False), 0)
     with pytest.raises(InputError, match="recorded as weights"):
         value_weighted(given(random_rows(1, 3, 3)), 0)
+
+
+def test_memory_of_some_rows_grows_with_the_text_not_its_square():
+    def peak(n, **options):
+        drawn = np.random.default_rng(0).standard_normal((2, n, 4)).astype(np.float32)
+        bare = from_queries_keys([drawn], [drawn], [str(i) for i in range(n)], causal=True, values=[drawn])["self"]
+        writes = {0: Write(np.ones((2, 4, 8), np.float32), None, 0.0, np.ones((n, 8), np.float32))}
+        attention = Attention("self", bare.stored, bare.queries, bare.keys, stream=Stream(writes))
+        tracemalloc.start()
+        try:
+            found = norm_weighted(Capture({"self": attention}), 0, queries=slice(n - 8, n), **options)
+            assert np.isfinite(found).all()
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    for options in ({}, {"joint": True}, {"joint": True, "residual": True}):
+        assert peak(8192, **options) < 2.4 * peak(4096, **options)
+        assert peak(8192, **options) < 8192**2
 
 
 class TestCells:

@@ -77,7 +77,10 @@ class Written:
 
 @dataclass(eq=False)
 class _Pending:
-    """A layer whose attention has run, until the next one's does."""
+    """A layer whose attention has run, until the next one's does.
+
+    Of what modules give after it some rows are kept, as they were then: models add in place.
+    """
 
     written: Written
     call: AttentionCall
@@ -86,6 +89,7 @@ class _Pending:
     norms: list[Seen]
     inputs: list[torch.Tensor]
     made: torch.Tensor | None = None
+    sample: Sample | None = None
     after: list[Seen] = field(default_factory=list)
     outputs: deque[torch.Tensor] = field(default_factory=lambda: deque(maxlen=32))
 
@@ -128,8 +132,8 @@ class Writes:
         written = Written(call.path, part)
         self._all.append(written)
         self._pending = pending = _Pending(written, call, layer, items, list(self._norms), inputs)
-        if isinstance(call.module, nn.MultiheadAttention) and call.project is not None:
-            projection = call.module.out_proj
+        projection = getattr(call.module, "out_proj", None)
+        if call.project is not None and isinstance(projection, nn.Linear):  # used by PyTorch's function, never called
             self._project(pending, projection.weight.T, projection.bias, call.output)
         return written
 
@@ -144,7 +148,7 @@ class Writes:
 
     @property
     def last(self) -> tuple[Written, list[torch.Tensor]] | None:
-        """The layer being followed, and what modules gave since its attention."""
+        """The layer being followed, and some rows of what modules gave since its attention."""
         return None if self._pending is None else (self._pending.written, list(self._pending.outputs))
 
     @torch.no_grad()
@@ -158,10 +162,10 @@ class Writes:
         norm = is_norm(module) and given.shape == gave.shape
         if pending is not None and pending.made is None and (matrix := _matrix(module)) is not None:
             self._try_projection(pending, seen, matrix)
-        elif pending is not None and pending.made is not None and gave.shape[-1] == pending.made.shape[-1]:
+        elif pending is not None and pending.sample is not None and pending.sample.fits(gave):
             if norm:
-                pending.after.append(seen)
-            pending.outputs.append(gave)
+                pending.after.append(Seen(module, pending.sample(given), pending.sample(gave)))
+            pending.outputs.append(pending.sample(gave))
         if norm:
             self._norms.append(seen)
         if self.on_module is not None:
@@ -199,47 +203,46 @@ class Writes:
         written.output = matrix.cpu().clone().reshape(pending.layer.n_heads, -1, matrix.shape[1])
         written.bias = None if bias is None else bias.cpu().clone()
         written.why = UNFOUND
-        pending.made = made.detach()
+        pending.made, pending.sample = made.detach(), Sample(made)
 
     @torch.no_grad()
     def _finish(self, following: list[torch.Tensor]) -> None:
         """Settle what the layer's output was added to, now that the next attention begins, or the pass is over."""
         pending, self._pending = self._pending, None
-        if pending is None or pending.made is None:
+        if pending is None or pending.made is None or pending.sample is None:
             return
-        written, made = pending.written, pending.made
-        sample = Sample(made)
+        written, made, sample = pending.written, pending.made, pending.sample
         added = sample(made)
         after = pending.after
-        if after and after[0].given.shape == made.shape and torch.equal(sample(after[0].given), added):
+        if after and torch.equal(after[0].given, added):
             first, after = after[0], after[1:]
-            written.inner = read_norm(first.module, added, sample(first.gave), tolerance(made))
+            written.inner = read_norm(first.module, added, first.gave, tolerance(made))
             if written.inner is None:
                 return
-            added = sample(first.gave)
+            added = first.gave
         inputs = [given for given in pending.inputs if sample.fits(given)]
         normed = [
             seen.given
             for seen in reversed(pending.norms)
             if sample.fits(seen.given) and any(torch.equal(sample(seen.gave), sample(given)) for given in inputs)
         ]
-        sums = [seen.given for seen in after if sample.fits(seen.given)]
-        sums += [given for given in following if sample.fits(given)]
+        sums = [seen.given for seen in after]
+        sums += [sample(given) for given in following if sample.fits(given)]
         starts = [(given, True) for given in normed] + [(given, False) for given in inputs]
         for (start, before), (number, goal) in product(starts, enumerate(sums)):
-            factor = multiple(sample(goal) - sample(start), added, sample(goal), made.dtype)
+            factor = multiple(goal - sample(start), added, goal, made.dtype)
             if factor is None:
                 continue
             if not before and number < len(after):
-                norm = read_norm(after[number].module, sample(goal), sample(after[number].gave), tolerance(made))
+                norm = read_norm(after[number].module, goal, after[number].gave, tolerance(made))
                 if norm is None:
                     return
                 written.norm = norm
             self._place(pending, start, factor * added, factor, before=before)
             return
-        for (start, before), goal, other in product(starts, sums, [o for o in pending.outputs if sample.fits(o)]):
-            rest = sample(goal) - sample(start) - added
-            if multiple(rest, sample(other), sample(goal), made.dtype) == 1:
+        for (start, before), goal, other in product(starts, sums, pending.outputs):
+            rest = goal - sample(start) - added
+            if multiple(rest, other, goal, made.dtype) == 1:
                 self._place(pending, start, added, before=before)
                 return
 
