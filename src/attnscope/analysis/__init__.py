@@ -14,6 +14,7 @@ to sum 1, which makes it the attention given that it goes to content.
 from attnscope.analysis.alignment import Alignment, alignment
 from attnscope.analysis.alignment_error import GoldLinks, alignment_error_rate, parse_links, read_links
 from attnscope.analysis.alti import alti
+from attnscope.analysis.attends import assert_attends
 from attnscope.analysis.beside import Beside, beside
 from attnscope.analysis.causal.ablation import HeadEffects, ablate_heads, mean_outputs
 from attnscope.analysis.causal.effect import Effect
@@ -25,6 +26,7 @@ from attnscope.analysis.classes import class_table, punctuation_share, separator
 from attnscope.analysis.clusters import head_clusters
 from attnscope.analysis.compare import Comparison, compare
 from attnscope.analysis.distance import mean_distance
+from attnscope.analysis.drift import assert_no_drift, snapshot
 from attnscope.analysis.entities import entity_heads
 from attnscope.analysis.entropy import effective_keys, entropy
 from attnscope.analysis.evolution import LayerEvolution, checkpoint_evolution, layer_evolution
@@ -92,6 +94,8 @@ __all__ = [
     "alignment",
     "alignment_error_rate",
     "alti",
+    "assert_attends",
+    "assert_no_drift",
     "attention_received",
     "beside",
     "checkpoint_evolution",
@@ -147,6 +151,7 @@ __all__ = [
     "similar_heads",
     "sink_rate",
     "sink_share",
+    "snapshot",
     "soft_lookup",
     "special_share",
     "statistic",

@@ -92,7 +92,7 @@ def find_heads(
     for way in _DIRECTIONS[direction]:
         pair = _ends(attention, query, key, way)
         if pair is not None:
-            found += [(*hit, way, *pair) for hit in _links(attention, *pair)]
+            found += [(*hit, way, *pair) for hit in links(attention, *pair)]
     if not found:
         raise InputError(
             f"No head can link {query!r} to {key!r}: the mask hides one from the other"
@@ -115,7 +115,7 @@ def _ends(attention: Attention, query: int | str, key: int | str, way: str) -> t
     return attention.queries.position(key), attention.keys.position(query)
 
 
-def _links(attention: Attention, i: int, j: int) -> list[tuple[float, int, int, int]]:
+def links(attention: Attention, i: int, j: int) -> list[tuple[float, int, int, int]]:
     """Weight, layer, head and rank of every head whose mask lets ``i`` see ``j``."""
     links = []
     for number, layer in attention.stored.items():

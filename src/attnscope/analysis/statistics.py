@@ -54,11 +54,14 @@ class Statistic:
         What it says, in a few words.
     applies
         Whether some row of an attention can show it.
+    in_tokens
+        Whether it counts tokens; the others lie between 0 and 1.
     """
 
     measure: Measure
     says: str
     applies: Callable[[Attention], bool] = _always
+    in_tokens: bool = False
 
 
 def _looks_ahead(attention: Attention) -> bool:
@@ -72,7 +75,9 @@ def _repeats(attention: Attention) -> bool:
 STATISTICS: dict[str, Statistic] = {
     "entropy": Statistic(normalized_entropy, "how evenly weight spreads over the keys seen, 0 to 1"),
     "max_weight": Statistic(max_of_rows, "largest weight of a query"),
-    "effective_keys": Statistic(effective_of_rows, "number of keys an even spread of this entropy would have"),
+    "effective_keys": Statistic(
+        effective_of_rows, "number of keys an even spread of this entropy would have", in_tokens=True
+    ),
     "gini": Statistic(gini_of_rows, "inequality of weights, 0 even to 1 all on one key"),
     "sink_share": Statistic(Share(Sink()), "weight on the first token"),
     "special_share": Statistic(
@@ -92,9 +97,12 @@ STATISTICS: dict[str, Statistic] = {
     "self_share": Statistic(Share(Offset(0)), "weight on the token itself", is_one_sequence),
     "next_token": Statistic(Share(Offset(1)), "weight on the token after", _looks_ahead),
     "local_share": Statistic(Share(Window(3)), "weight at most 3 tokens away", is_one_sequence),
-    "mean_distance": Statistic(distance_of_rows, "tokens between query and key", is_one_sequence),
+    "mean_distance": Statistic(distance_of_rows, "tokens between query and key", is_one_sequence, in_tokens=True),
     "mean_offset": Statistic(
-        partial(distance_of_rows, signed=True), "tokens from query to key, below 0 for earlier ones", is_one_sequence
+        partial(distance_of_rows, signed=True),
+        "tokens from query to key, below 0 for earlier ones",
+        is_one_sequence,
+        in_tokens=True,
     ),
     "duplicate_token": Statistic(Share(Duplicate()), "weight on earlier occurrences of the same token", _repeats),
     "induction": Statistic(Share(Induction()), "weight on what followed earlier occurrences of the token", _repeats),
