@@ -17,6 +17,7 @@ from attnscope.analysis.alti import alti
 from attnscope.analysis.attends import assert_attends
 from attnscope.analysis.beside import Beside, beside
 from attnscope.analysis.causal.ablation import HeadEffects, ablate_heads, mean_outputs
+from attnscope.analysis.causal.deletion import DeletionCurve, deletion_curve
 from attnscope.analysis.causal.effect import Effect
 from attnscope.analysis.causal.gradient import GradWeights, grad_weights
 from attnscope.analysis.causal.importance import HeadImportance, head_importance
@@ -68,6 +69,7 @@ __all__ = [
     "Alignment",
     "Beside",
     "Comparison",
+    "DeletionCurve",
     "Effect",
     "Finding",
     "Flow",
@@ -103,6 +105,7 @@ __all__ = [
     "compare",
     "confidence",
     "cut_links",
+    "deletion_curve",
     "duplicate_token",
     "effective_keys",
     "entity_heads",

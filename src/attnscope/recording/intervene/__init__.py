@@ -9,6 +9,7 @@ from attnscope.recording.intervene.runs import (
     unchanged,
     with_heads,
     with_inputs,
+    with_keys_hidden,
     with_links_cut,
 )
 from attnscope.recording.intervene.subject import Subject, prepare, reread
@@ -28,5 +29,6 @@ __all__ = [
     "weight_gradients",
     "with_heads",
     "with_inputs",
+    "with_keys_hidden",
     "with_links_cut",
 ]

@@ -78,8 +78,34 @@ def with_links_cut(subject: Subject, links: Mapping[tuple[str, int], np.ndarray]
     return _run(subject, changes, 1)[0]
 
 
+def with_keys_hidden(subject: Subject, sets: Sequence[np.ndarray], kinds: Sequence[str]) -> Iterator[Reading]:
+    """Run the subject once for each set of tokens that no other token sees, in every layer of some kinds.
+
+    Parameters
+    ----------
+    sets
+        Positions of the hidden tokens.
+    kinds
+        The kinds of attention whose keys they are.
+    """
+    for some in _chunks(subject, sets):
+        changes = {}
+        for kind in kinds:
+            attention = subject.capture[kind]
+            hidden = torch.zeros(len(some), 1, len(attention.queries), len(attention.keys), dtype=torch.bool)
+            for variant, positions in enumerate(some):
+                hidden[variant, :, :, positions] = True
+            if attention.queries is attention.keys:  # each token goes on seeing itself
+                hidden &= ~torch.eye(len(attention.keys), dtype=torch.bool)
+            changes.update({(kind, layer): Change(scores=cut(hidden)) for layer in attention.layers})
+        yield from _run(subject, changes, len(some))
+
+
 def with_inputs(subject: Subject, variants: Sequence[Mapping[str, np.ndarray]]) -> Iterator[Reading]:
-    """Run the model once for each variant of the inputs: arrays [tokens] that take the place of the subject's."""
+    """Run the model once for each variant of the inputs: arrays [tokens] that take the place of the subject's.
+
+    All of them are equally long.
+    """
     for some in _chunks(subject, variants):
         changed = {name: torch.as_tensor(np.stack([variant[name] for variant in some])) for name in some[0]}
         repeated = {

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from attnscope.errors import InputError, InputTypeError, ModelError
@@ -111,6 +112,34 @@ class Subject:
     def is_causal(self) -> bool:
         """Whether each token is read before the next is foretold."""
         return "decoder" in self.capture.kinds or self.attention.is_causal
+
+    @property
+    def source(self) -> Attention:
+        """The attention over whose queries the text is read: of an encoder–decoder, the encoder's."""
+        return self.capture["encoder" if "decoder" in self.capture.kinds else self.capture.kinds[0]]
+
+    @property
+    def mask_token(self) -> int | None:
+        """The tokenizer's mask token, which stands for a word that is not shown; None where it has none."""
+        mask = getattr(text_tokenizer(self.tokenizer), "mask_token_id", None)
+        return None if mask is None else int(mask)
+
+    def with_source(self, kept: np.ndarray) -> dict[str, np.ndarray]:
+        """The inputs that go with the text's tokens, [tokens], at some of its positions."""
+        n = len(self.source.queries)
+        return {
+            name: value[0].cpu().numpy()[kept]
+            for name, value in self.inputs.items()
+            if isinstance(value, torch.Tensor) and value.ndim >= 2 and value.shape[1] == n
+            and not name.startswith("decoder_")
+        }  # fmt: skip
+
+    def moved(self, kept: np.ndarray) -> Subject:
+        """The same question about the text with only some of its tokens left: its position counts among them."""
+        if self.readout.position is None or "decoder" in self.capture.kinds:
+            return self
+        position = int(np.searchsorted(kept, self.readout.position))
+        return replace(self, readout=replace(self.readout, position=position, n_tokens=len(kept)))
 
     @property
     def takes_variants(self) -> bool:
