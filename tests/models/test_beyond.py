@@ -391,6 +391,26 @@ class TestRefusals:
             norm_weighted(c, 0, residual=True)
 
 
+def test_cross_attention_has_norms_and_no_residual_of_a_key():
+    options = {
+        "vocab_size": 120, "d_model": 32, "encoder_layers": 2, "decoder_layers": 2, "encoder_attention_heads": 4,
+        "decoder_attention_heads": 4, "encoder_ffn_dim": 48, "decoder_ffn_dim": 48, "max_position_embeddings": 64,
+    }  # fmt: skip
+    model = made("BartModel", options)
+    (c,), _ = recorded(model, {"input_ids": ids(1, 9), "decoder_input_ids": ids(1, 6, seed=3)})
+    source, write = c["cross"].layer(1), c["cross"].stream.writes[1]
+    handed = np.einsum("hjd,hdm->hjm", to_float32(source.values), to_float32(write.output))
+    each = c.weights(1, kind="cross")[..., None] * handed[:, None]
+    np.testing.assert_allclose(norm_weighted(c, 1, kind="cross"), np.linalg.norm(each, axis=-1), atol=1e-5)
+    joint = np.linalg.norm(each.sum(axis=0), axis=-1)
+    np.testing.assert_allclose(norm_weighted(c, 1, joint=True, kind="cross"), joint, atol=1e-5)
+    with pytest.raises(InputError, match="belongs to no key"):
+        norm_weighted(c, 1, joint=True, residual=True, kind="cross")
+    with pytest.raises(InputError, match="different"):
+        alti(c, kind="cross")
+    assert alti(c, kind="encoder").shape == (2, 9, 9)
+
+
 def test_padded_texts_give_what_they_give_alone():
     model = made("BertModel", SMALL)
     inputs = padded()

@@ -28,8 +28,8 @@ def alti(c: Capture, query: int | str | None = None, *, kind: str | None = None)
     Parameters
     ----------
     query
-        One token: a position, a token or a word. None for all. Either takes every row of every layer but the last;
-        each row takes heads × keys × width.
+        One token: a position, a token or a word. None for all, which costs little more: below the last layer, every
+        row that reaches the token is needed.
 
     Returns
     -------
@@ -45,22 +45,32 @@ def alti(c: Capture, query: int | str | None = None, *, kind: str | None = None)
     attention = attention_of(c, kind)
     require_one_text(attention)
     n, count = len(attention.queries), attention.n_layers
-    require_memory(8 * n * n * count, "The contributions of every layer", "Ask it of a shorter text")
-    each = [contributions(attention, layer) for layer in attention.layers]
+    require_memory(
+        4 * n * n * (count if query is None else 1), "The contributions", "Ask for one row: alti(c, query=…)"
+    )
     if query is None:
-        found = np.stack(each)
+        found = np.stack([contributions(attention, layer) for layer in attention.layers])
         for row in range(1, count):
             found[row] = found[row] @ found[row - 1]
         return found
-    return every_layer(attention.queries.position(query), n, count, lambda held, row: held @ each[row])
+
+    def down(held: np.ndarray, row: int) -> np.ndarray:
+        needed = np.flatnonzero(held.any(axis=0))
+        each = contributions(attention, attention.layers[row], needed)
+        return np.asarray(held[:, needed] @ each, np.float32)
+
+    return every_layer(attention.queries.position(query), n, count, down)
 
 
-def contributions(attention: Attention, layer: int) -> np.ndarray:
-    """How much each key contributes to each row of one layer's attention block: float32 [queries, keys]."""
+def contributions(attention: Attention, layer: int, rows: np.ndarray | None = None) -> np.ndarray:
+    """How much each key contributes to some rows of one layer's attention block, None for all: float32 [rows, keys]."""
     parts = parts_of(attention, layer, residual=True)
-    found = np.empty((parts.source.n_queries, parts.source.n_keys), np.float32)
-    for i in range(len(found)):
-        each = parts.of(i)
-        whole = each.sum(axis=0) + parts.constant[i]
-        found[i] = np.abs(whole).sum() - np.abs(whole - each).sum(axis=1)
+    wanted = np.arange(parts.source.n_queries) if rows is None else rows
+    found, done = np.zeros((len(wanted), parts.source.n_keys), np.float32), 0
+    for some, keys, each in parts.blocks(wanted):
+        whole = each.sum(axis=0) + parts.constant[some]
+        np.subtract(whole, each, out=each)
+        np.abs(each, out=each)
+        found[done : done + len(some), keys] = (np.abs(whole).sum(axis=-1) - each.sum(axis=-1)).T
+        done += len(some)
     return shares(np.maximum(found, 0))

@@ -8,6 +8,7 @@ layer then writes ``Σ_j T_i(x_j) + bias`` with ``T_i(x_j) = Σ_h weight_ij^h f_
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,9 +18,14 @@ from attnscope.attention.arrays import to_float32
 from attnscope.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from attnscope.attention.capture import Attention
     from attnscope.attention.layers import QueriesKeys
     from attnscope.attention.stream import Write
+
+VECTOR_CELLS = 1 << 21
+"""Most numbers of vectors held at once: 8 MiB."""
 
 
 def write_of(attention: Attention, layer: int) -> Write:
@@ -66,14 +72,38 @@ class Parts:
     scale: np.ndarray
     constant: np.ndarray
 
+    @cached_property
+    def by_key(self) -> np.ndarray:
+        """What is handed on, key by key: float32 [keys, heads, model width]."""
+        return np.ascontiguousarray(self.handed.transpose(1, 0, 2))
+
+    def blocks(self, rows: np.ndarray) -> Iterator[tuple[np.ndarray, slice, np.ndarray]]:
+        """Give ``T_i(x_j)`` of some rows in turn, over the keys they may see: others get nothing.
+
+        Yields
+        ------
+        numpy.ndarray, slice, numpy.ndarray
+            Positions of some queries, the keys from the first to the last that any of them sees, and float32
+            [keys, queries, model width].
+        """
+        source, mask = self.source, self.source.mask
+        step = max(1, VECTOR_CELLS // (source.n_keys * self.handed.shape[2]))
+        for first in range(0, len(rows), step):
+            some = rows[first : first + step]
+            keys = slice(int(min(mask.start[some].min(), some.min())), int(max(mask.stop[some].max(), some.max() + 1)))
+            weights = np.stack([source.weight_rows(head, some)[:, keys] for head in range(source.n_heads)])
+            found = np.ascontiguousarray(weights.transpose(2, 1, 0)) @ self.by_key[keys]
+            if self.own is not None:
+                found[some - keys.start, np.arange(len(some))] += self.own[some]
+            found /= self.scale[some, None]
+            yield some, keys, found
+
     def of(self, query: int) -> np.ndarray:
         """One row of ``T_i(x_j)``: float32 [keys, model width]."""
-        rows = slice(query, query + 1)
-        weights = np.stack([self.source.weight_rows(head, rows)[0] for head in range(self.source.n_heads)])
-        found = np.einsum("hj,hjd->jd", weights, self.handed, optimize=True)
-        if self.own is not None:
-            found[query] += self.own[query]
-        return found / self.scale[query]
+        whole = np.zeros((self.source.n_keys, self.handed.shape[2]), np.float32)
+        for _, keys, found in self.blocks(np.array([query])):
+            whole[keys] = found[:, 0]
+        return whole
 
 
 def handed_on(attention: Attention, layer: int, heads: list[int]) -> np.ndarray:
