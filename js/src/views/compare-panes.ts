@@ -21,6 +21,7 @@ import { fixed, spoken } from "../text.js";
 import { CompareNumbers, type PaneName, type Reader } from "./compare-numbers.js";
 import type { Second } from "./compare-second.js";
 import { type Gestures, listen } from "./matrix-gestures.js";
+import { VALUES } from "./matrix-heat.js";
 import { paintLabels } from "./matrix-labels.js";
 import { clampViewport, fitCell, type Room, revealCell, type Viewport, zoomAt } from "./viewport.js";
 
@@ -29,7 +30,6 @@ const ORDER: readonly PaneName[] = ["a", "b", "change"];
 const TOP = 58;
 const END = 8;
 const NAMES = 64;
-const VALUES = 34;
 
 interface Pane {
   box: HTMLElement;

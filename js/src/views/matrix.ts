@@ -4,15 +4,7 @@ import { atEnd, clamp, range } from "../basics.js";
 import { type Context, paletteOf } from "../context.js";
 import type { Series } from "../data.js";
 import { button, el, onSize, prepare, setAttribute, setText, watch } from "../dom.js";
-import {
-  type HeatFrame,
-  outlineCell,
-  type Painted,
-  paintHeatmap,
-  paintValues,
-  type Visible,
-  visibleCells,
-} from "../draw/heatmap.js";
+import { type HeatFrame, outlineCell, type Painted, type Visible, visibleCells } from "../draw/heatmap.js";
 import { css, type Palette, rampAt } from "../draw/palette.js";
 import { GridCell } from "../gridcell.js";
 import { makeColorScale } from "../scale.js";
@@ -20,13 +12,13 @@ import { fixed, spoken } from "../text.js";
 import { Cells } from "./cells.js";
 import { removedMass } from "./legend.js";
 import { type Gestures, listen } from "./matrix-gestures.js";
+import { HeatLayer } from "./matrix-heat.js";
 import { paintLabels, paintTotals } from "./matrix-labels.js";
 import type { View } from "./registry.js";
 import { clampViewport, fitCell, type Room, revealCell, type Viewport, zoomAt } from "./viewport.js";
 
 const TOP = 62;
 const END = 40;
-const VALUES = 34;
 
 class Matrix implements View, Gestures {
   readonly element: HTMLElement;
@@ -40,6 +32,7 @@ class Matrix implements View, Gestures {
   readonly #note = el("span", { class: "legend-note" });
   readonly #cells: Cells;
   readonly #draw = () => this.#paint();
+  readonly #heat = new HeatLayer();
   #view: Viewport = { top: 0, left: 0, cell: 0 };
   #size = { width: 0, height: 0 };
   #painted: Painted = { masked: false, pooled: false };
@@ -252,29 +245,16 @@ class Matrix implements View, Gestures {
     const frame = this.#frame();
     const seen = visibleCells(frame);
     const palette = this.#palette(seen);
-    const read = this.#cells.reader(series, seen);
-    const { of } = this.#cells.scale(series, seen);
-    const strength = (row: number, column: number) => {
-      const value = read(row, column);
-      return value === undefined ? undefined : of(value);
-    };
-    this.#painted = paintHeatmap(
-      pen,
+    this.#painted = this.#heat.paint(pen, {
       frame,
-      strength,
+      size: this.#size,
+      dark: state.page.dark.value,
       palette,
-      this.#cells.grain(seen),
-      this.#cells.signed(seen) ? 0.5 : 0,
-    );
-    if (frame.cell >= VALUES) {
-      paintValues(
-        pen,
-        frame,
-        strength,
-        (row, column) => (read(row, column) ?? Number.NaN).toFixed(2),
-        palette,
-      );
-    }
+      of: this.#cells.scale(series, seen).of,
+      read: this.#cells.reader(series, seen),
+      grain: this.#cells.grain(seen),
+      zero: this.#cells.signed(seen) ? 0.5 : 0,
+    });
     const { query, key } = state.now;
     const marks = { row: this.#hover?.[0] ?? query.value, column: this.#hover?.[1] ?? key.value };
     paintLabels(pen, frame, [state.now.queries.value, state.now.keys.value], marks, palette);
