@@ -61,6 +61,8 @@ export interface CaptureInfo {
   kinds: KindInfo[];
   /** The capture it is compared with. */
   compare?: CompareInfo;
+  /** Height and width of the pictures the patches come from, in their order. */
+  pictures?: (readonly [height: number, width: number])[];
 }
 
 /** Runs of equal tokens: the first position in each capture, and the length. */
@@ -156,6 +158,12 @@ export interface EvolutionRequest {
   head: number | null;
 }
 
+export interface PictureRequest {
+  type: "picture";
+  kind: string;
+  number: number;
+}
+
 export type DataRequest = (
   | WeightsRequest
   | OverviewRequest
@@ -165,6 +173,7 @@ export type DataRequest = (
   | VectorsRequest
   | FlowRequest
   | EvolutionRequest
+  | PictureRequest
   | OverviewsRequest
   | HeadsRequest
 ) & {
@@ -305,10 +314,13 @@ export function readCapture(value: unknown): CaptureInfo {
   need(isObject(value), "it is empty");
   need(value.version === VERSION, `version ${String(value.version)} is not version ${VERSION}`);
   need(Array.isArray(value.kinds) && value.kinds.length > 0, "it has no kind of attention");
+  const { pictures } = value;
+  const sizes = Array.isArray(pictures) && pictures.every((size) => isCounts(size) && size.length === 2);
   return {
     version: VERSION,
     model: readName(value.model),
     kinds: value.kinds.map(readKind),
+    ...(sizes && { pictures: pictures as [number, number][] }),
   };
 }
 
@@ -367,6 +379,8 @@ export function isRequest(value: unknown): value is DataRequest {
       return isCount(value.layer) && isCount(value.head) && isCount(value.query);
     case "flow":
       return isCount(value.query) && isCount(value.level) && isCount(value.edges);
+    case "picture":
+      return isCount(value.number);
     case "evolution":
       return isCount(value.query) && (value.head === null || isCount(value.head));
     case "vectors":

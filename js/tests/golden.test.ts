@@ -115,6 +115,7 @@ test("what the page asks is what Python is tested to answer", async () => {
     { type: "roles", kind: "self" },
     { type: "flow", kind: "self", query: 5, level: 2, edges: 9, excess: true },
     { type: "evolution", kind: "self", query: 5, head: null },
+    { type: "picture", kind: "self", number: 0 },
   ];
   for (const request of requests) await channel.ask(request, life).catch(() => {});
   const leaving = new AbortController();

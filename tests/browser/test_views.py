@@ -15,7 +15,7 @@ from tests.browser.test_export import ERROR, opened
 if TYPE_CHECKING:
     from tests.browser.widget import Widget
 
-EVERYWHERE = ["Links", "Matrix", "Grid", "Text", "Steps"]
+EVERYWHERE = ["Links", "Matrix", "Grid", "Text", "Steps", "Flow"]
 """Views that fit every capture of one text; the image and the comparison need something to show."""
 
 

@@ -69,7 +69,7 @@ def cases() -> dict[str, Capture]:
     holes[3] = False
     return {
         "full": _layers(Mask.full(8, 8), first=1),
-        "causal": _layers(Mask.causal(8, 8)),
+        "causal": _layers(Mask.causal(8, 8)).with_pictures(np.arange(60, dtype=np.uint8).reshape(4, 5, 3)),
         "window": _layers(Mask.of(window)),
         "bits": _layers(Mask.of(holes)),
         "softcap": _layers(Mask.causal(8, 8), softcap=1.5),

@@ -49,6 +49,8 @@ export class StoredChannel implements Channel {
         return vectors(pack, request);
       case "statistic":
         throw new Error(`This page was saved without the statistic “${request.statistic}”.`);
+      case "picture":
+        throw new Error("This page was saved without that picture.");
       default:
         throw new Error(`This page was saved without the heads’ ${request.type}.`);
     }

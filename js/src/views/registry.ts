@@ -4,6 +4,8 @@ import type { State } from "../state.js";
 import { createCompare } from "./compare.js";
 import { createFlow } from "./flow.js";
 import { createGrid } from "./grid.js";
+import { createImage } from "./image.js";
+import { hasScenes } from "./image-model.js";
 import { createLinks } from "./links.js";
 import { createMatrix } from "./matrix.js";
 import { createSteps } from "./steps.js";
@@ -31,6 +33,7 @@ export const VIEWS: readonly ViewEntry[] = [
   { name: "text", label: "Text", create: createText },
   { name: "steps", label: "Steps", create: createSteps },
   { name: "flow", label: "Flow", create: createFlow },
+  { name: "image", label: "Image", create: createImage, fits: hasScenes },
   {
     name: "compare",
     label: "Compare",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from attnscope.attention.arrays import byte_count
 from attnscope.attention.compute import row_blocks
 from attnscope.attention.layers import Layer, QueriesKeys
 from attnscope.attention.memory import require_memory
+from attnscope.attention.pictures import read_picture
 from attnscope.attention.positions import Positions, resolve
 from attnscope.attention.rounding import rounding
 from attnscope.errors import InputError, InputTypeError, NotFoundError
@@ -212,8 +213,8 @@ class Attention:
 class Capture:
     """What was recorded of one forward pass on one input.
 
-    Weights and scores are computed from the recorded queries and keys when they are asked for, in float32. Layers
-    are named by their true numbers, heads and positions count from zero; rows are queries, columns are keys.
+    Weights and scores are computed from queries and keys when they are asked for, in float32. Layers are named by
+    their true numbers, heads and positions count from zero; rows are queries, columns are keys.
 
     Parameters
     ----------
@@ -221,10 +222,13 @@ class Capture:
         The kinds of attention by name; the first is the one methods take by default.
     model_name
         Name of the model, for titles.
+    pictures
+        Small pictures of the images the patches come from, in their order: uint8 [height, width, 3] each.
     """
 
     attention: Mapping[str, Attention]
     model_name: str = ""
+    pictures: tuple[np.ndarray, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.attention:
@@ -266,7 +270,7 @@ class Capture:
     @property
     def nbytes(self) -> int:
         """Bytes of everything recorded."""
-        return sum(attention.nbytes for attention in self.attention.values())
+        return sum(attention.nbytes for attention in self.attention.values()) + sum(p.nbytes for p in self.pictures)
 
     def weights(
         self,
@@ -286,8 +290,7 @@ class Capture:
         head
             Head number; None for all heads of the layer.
         queries, keys
-            A slice, a position, or several positions; negative positions count from the end. One position drops
-            its axis, as in numpy.
+            A slice, a position, or several; negative ones count from the end. One position drops its axis.
         kind
             Kind of attention; None for the first.
 
@@ -358,6 +361,10 @@ class Capture:
         if side not in ("query", "key"):
             raise InputError(f"side is 'query' or 'key', got {side!r}.")
         return self.tokens_of(kind)[side == "key"].find(token, occurrence)
+
+    def with_pictures(self, *images: Any) -> Capture:
+        """Give pictures of the images the patches come from, in their order; see :func:`.pictures.read_picture`."""
+        return replace(self, pictures=tuple(read_picture(image) for image in images))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the capture to one safetensors file; see :func:`attnscope.load`."""

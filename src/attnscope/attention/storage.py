@@ -2,7 +2,7 @@
 
 The metadata of the file holds one entry, ``attnscope``, with::
 
-    { version, model, kinds: [ { kind, queries: tokens, keys: tokens | null,
+    { version, model, pictures?: how many, kinds: [ { kind, queries: tokens, keys: tokens | null,
                                  stream: see stream_storage.py,
                                  layers: [ { layer, form, how, check, module, mask, scale, softcap, extra } ] } ] }
 
@@ -59,7 +59,10 @@ def save(capture: Capture, path: str | os.PathLike[str]) -> None:
     arrays: dict[str, Array] = {}
     masks: dict[int, int] = {}
     kinds = [_describe(attention, arrays, masks) for attention in capture.attention.values()]
-    header = {"version": VERSION, "model": capture.model_name, "kinds": kinds}
+    header: dict[str, Any] = {"version": VERSION, "model": capture.model_name, "kinds": kinds}
+    if capture.pictures:
+        header["pictures"] = len(capture.pictures)
+        arrays |= {f"picture.{number}": picture for number, picture in enumerate(capture.pictures)}
     _write(arrays, {"attnscope": json.dumps(header)}, Path(path))
 
 
@@ -229,7 +232,8 @@ def _rebuild(header: dict[str, Any], file: Any) -> Capture:
         if entry.get("stream") is not None:
             stream = rebuild_stream(entry["stream"], f"{kind}.stream", names, partial(_get_floats, file))
         kinds[kind] = Attention(kind, stored, queries, keys, how, check, modules, measures, stream)
-    return Capture(kinds, _text(header["model"]))
+    pictures = tuple(_get_picture(file, f"picture.{number}") for number in range(int(header.get("pictures", 0))))
+    return Capture(kinds, _text(header["model"]), pictures)
 
 
 def _rebuild_tokens(entry: dict[str, Any]) -> Tokens:
@@ -262,6 +266,13 @@ def _get_floats(file: Any, name: str) -> Array:
     if not dtype_name(array).startswith(("float", "bfloat")):
         raise InputError(f"{name} holds {dtype_name(array)}")
     return array
+
+
+def _get_picture(file: Any, name: str) -> np.ndarray:
+    picture = np.asarray(file.get_tensor(name))
+    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
+        raise InputError(f"{name} is no picture")
+    return picture
 
 
 def _get_mask(file: Any, number: int, n_keys: int, names: set[str]) -> Mask:

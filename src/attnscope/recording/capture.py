@@ -11,6 +11,7 @@ from attnscope.recording.encode import MAIN_INPUTS, encode, given_inputs, text_t
 from attnscope.recording.forward import run_once
 from attnscope.recording.generation.targets import decoder_inputs, has_decoder_input, write
 from attnscope.recording.media.inputs import are_media, encode_media, is_media
+from attnscope.recording.media.pictures import keep_pictures
 from attnscope.recording.recorder import record
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def capture(
         inputs = given_inputs(text)
         size = next(len(inputs[name]) for name in MAIN_INPUTS if inputs.get(name) is not None)
         recording = _run_inputs(model, tokenizer, inputs, _targets(target, size), chosen, values)
-        found = recording.captures(tokenizer=processor)
+        found = keep_pictures(recording.captures(tokenizer=processor), inputs, processor)
         return found if len(found) > 1 else found[0]
     texts, pairs = _texts(text, text_pair)
     if tokenizer is None:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from attnscope.attention.capture import Attention, Capture
     from attnscope.widget.live import Live
 
-VIEWS = ("links", "matrix", "grid", "text", "steps", "flow", "compare")
+VIEWS = ("links", "matrix", "grid", "text", "steps", "flow", "image", "compare")
 GROUPINGS = ("auto", "none", "span", "turn", "segment", "sentence")
 PUBLIC = (
     "kind", "view", "layer", "heads", "query", "key", "more_queries", "more_keys", "measure", "aggregate",

@@ -28,11 +28,14 @@ def describe(capture: Capture, *, error: float = 0.0) -> CaptureInfo:
     error
         Largest error of the weights the page will get, beyond float32 rounding.
     """
-    return {
+    info: CaptureInfo = {
         "version": VERSION,
         "model": capture.model_name,
         "kinds": [_kind(capture, attention, error) for attention in capture.attention.values()],
     }
+    if capture.pictures:
+        info["pictures"] = [[picture.shape[0], picture.shape[1]] for picture in capture.pictures]
+    return info
 
 
 def _kind(capture: Capture, attention: Attention, error: float) -> KindInfo:

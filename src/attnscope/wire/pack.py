@@ -143,6 +143,8 @@ def _first(info: CaptureInfo, held: Held, arrays: dict[str, np.ndarray]) -> list
         name = kind["kind"]
         requests += [{"type": "statistic", "kind": name, "statistic": one} for one in kind["statistics"]]
         requests += [{"type": "roles", "kind": name}, {"type": "likeness", "kind": name}]
+    pictures = range(len(held.capture.pictures))
+    requests += [{"type": "picture", "kind": info["kinds"][0]["kind"], "number": number} for number in pictures]
     stored = []
     for request in requests:
         reply, buffers = answer(held, {"id": None, **request})

@@ -54,6 +54,7 @@ class CaptureInfo(TypedDict):
     version: int
     model: str
     kinds: list[KindInfo]
+    pictures: NotRequired[list[list[int]]]
 
 
 class AlignmentInfo(TypedDict):

@@ -8,6 +8,7 @@ from attnscope.wire.answers.cells import overview, weights
 from attnscope.wire.answers.flow import evolution, flow
 from attnscope.wire.answers.gallery import likeness, overviews, roles
 from attnscope.wire.answers.heads import pair, statistic
+from attnscope.wire.answers.picture import picture
 from attnscope.wire.answers.steps import steps, vectors
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ ANSWERS: dict[str, Callable[[Question], Numbers]] = {
     "steps": steps,
     "flow": flow,
     "evolution": evolution,
+    "picture": picture,
     "vectors": vectors,
     "overviews": overviews,
     "likeness": likeness,
