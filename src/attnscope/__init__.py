@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from attnscope import analysis as analysis
     from attnscope import errors as errors
+    from attnscope import plot as plot
     from attnscope.attention.capture import Attention as Attention
     from attnscope.attention.capture import Capture as Capture
     from attnscope.attention.given import from_attentions as from_attentions
@@ -43,12 +44,14 @@ _HOMES = {
     "record_diffusion": "attnscope.recording.diffusion.recorder",
 }
 _ROOMS = ("analysis", "errors")
+_MORE_ROOMS = ("plot",)
+"""Rooms that need a package of an extra, so that a star import does not ask for them."""
 
 __all__ = [*_HOMES, *_ROOMS]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _ROOMS:
+    if name in (*_ROOMS, *_MORE_ROOMS):
         return import_module(f"attnscope.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'attnscope' has no attribute {name!r}")
@@ -68,4 +71,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return sorted([*globals(), *__all__, *_MORE_ROOMS])

@@ -1,0 +1,86 @@
+"""All heads beside each other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from attnscope.analysis.rows import attention_of
+from attnscope.plot import style
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from attnscope.attention.capture import Capture
+
+THUMBNAIL = 32
+"""Most cells along a head's side."""
+MOST_PIXELS = 1 << 22
+"""Cells drawn in all; with more heads, each is drawn coarser."""
+
+
+def head_grid(
+    c: Capture,
+    *,
+    layers: Sequence[int] | None = None,
+    heads: Sequence[int] | None = None,
+    vmax: float = 1.0,
+    ax: Axes | None = None,
+    kind: str | None = None,
+) -> Figure:
+    """Draw every head as a small heat map: layers from top to bottom, heads from left to right, one colour scale.
+
+    Parameters
+    ----------
+    layers, heads
+        True layer numbers and heads to show; None for all.
+    vmax
+        The weight of the darkest colour.
+    ax
+        Where to draw; None makes a figure.
+    """
+    attention = attention_of(c, kind)
+    numbers = list(attention.layers if layers is None else layers)
+    columns = list(range(attention.n_heads) if heads is None else heads)
+    for number in numbers:
+        attention.layer(number)
+    for head in columns:
+        attention.head(max(numbers, key=lambda each: attention.layer(each).n_heads), head)
+    size = int(np.clip(np.sqrt(MOST_PIXELS / (len(numbers) * len(columns))), 4, THUMBNAIL))
+    sides = [-(-n // -(-n // size)) for n in (len(attention.queries), len(attention.keys))]
+    gap = max(1, max(sides) // 12)
+    tall, wide = sides[0] + gap, sides[1] + gap
+    sheet = np.full((len(numbers) * tall - gap, len(columns) * wide - gap), np.nan, np.float32)
+    for row, number in enumerate(numbers):
+        layer = attention.layer(number)
+        spans = [-(-n // size) for n in (layer.n_queries, layer.n_keys)]
+        visible = layer.mask.pooled(*spans)
+        for column, head in enumerate(columns):
+            if head < layer.n_heads:
+                cell = np.where(visible, layer.overview(head, size), 0)
+                sheet[row * tall : row * tall + sides[0], column * wide : column * wide + sides[1]] = cell
+    each = max(0.5, min(1.1, 6 / max(len(columns), len(numbers))))
+    figure, ax = style.axes_for(ax, min(10, 1.6 + each * len(columns)), min(12, 1.0 + each * len(numbers)))
+    colors = style.ramp().with_extremes(bad="white")
+    image = ax.imshow(
+        np.ma.masked_invalid(sheet), cmap=colors, vmin=0, vmax=vmax, interpolation="none", aspect=sides[1] / sides[0]
+    )
+    _number(ax, "x", columns, wide, sides[1])
+    _number(ax, "y", numbers, tall, sides[0])
+    ax.spines[:].set_visible(False)
+    ax.set(xlabel="head", ylabel="layer")
+    cell_of = max(-(-n // size) for n in (len(attention.queries), len(attention.keys)))
+    style.name(ax, c.model_name or f"{attention.kind} attention")
+    style.scale_beside(ax, image, "weight" if cell_of == 1 else f"largest weight of {cell_of} tokens")
+    return figure
+
+
+def _number(ax: Axes, side: str, names: Sequence[int], step: int, inner: int) -> None:
+    every = max(1, -(-len(names) // 24))
+    ticks = [at * step + (inner - 1) / 2 for at in range(0, len(names), every)]
+    (ax.set_xticks if side == "x" else ax.set_yticks)(ticks, [str(each) for each in names[::every]])
+    ax.tick_params(axis="x" if side == "x" else "y", length=0, labelsize="small")
