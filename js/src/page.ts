@@ -4,6 +4,7 @@ import { makeBottomBar } from "./controls/bottombar.js";
 import { makeInspector } from "./controls/inspector.js";
 import { listenToKeys } from "./controls/keyboard.js";
 import { makeRail } from "./controls/rail.js";
+import { makeTable } from "./controls/table.js";
 import { makeTooltip } from "./controls/tooltip.js";
 import { makeTopBar } from "./controls/topbar.js";
 import { Data } from "./data.js";
@@ -58,10 +59,11 @@ export function mount(
       setAttribute(node, "aria-expanded", String(node.dataset.rail === open));
     }
   };
-  const top = makeTopBar(context, id, save, fold);
+  const table = makeTable(context);
+  const top = makeTopBar(context, id, table.button, save, fold);
   const rail = makeRail(context);
   const live = el("div", { class: "spoken", "aria-live": "polite" });
-  const middle = el("div", { class: "middle" }, rail.element, panel, makeInspector(context));
+  const middle = el("div", { class: "middle" }, rail.element, panel, table.element, makeInspector(context));
   root.prepend(top.element, middle, makeBottomBar(context, stop), live);
   succeed(host, root);
 
@@ -72,9 +74,9 @@ export function mount(
     if (root.dataset.width === "narrow" && root.dataset.open !== "heads") fold("heads");
     rail.focusSearch();
   };
-  listenToKeys(root, context, find);
+  listenToKeys(root, context, { find, table });
   followSize(root, context, fold);
-  followLook(root, context, live);
+  followLook(root, context, live, table.forget);
   followWork(root, context);
   atEnd(life, () => {
     if (!root.classList.contains(LEAVING)) root.remove();
@@ -135,7 +137,12 @@ function followSize(root: HTMLElement, { state, life }: Context, fold: (rail: st
   });
 }
 
-function followLook(root: HTMLElement, { state, life }: Context, live: HTMLElement): void {
+function followLook(
+  root: HTMLElement,
+  { state, life }: Context,
+  live: HTMLElement,
+  forget: () => void,
+): void {
   const update = followTheme(
     () => state.synced.theme.value,
     (dark) => {
@@ -148,12 +155,14 @@ function followLook(root: HTMLElement, { state, life }: Context, live: HTMLEleme
     setAttribute(root, "data-theme", state.page.dark.value ? "dark" : "light");
     const height = clamp(state.synced.height.value, 260, 4000);
     if (!root.classList.contains("fill")) setStyle(root, "height", height);
+    setAttribute(root, "data-table", state.page.table.value);
     setText(live, state.page.spoken.value);
   });
   watch(life, () => {
     void [state.now.kind.value, state.synced.whole_words.value];
     state.page.hoverQuery.value = null;
     state.page.hoverKey.value = null;
+    forget();
   });
 }
 

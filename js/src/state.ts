@@ -115,6 +115,8 @@ export interface PageSignals {
   colorBy: Signal<string | null>;
   /** What is searched for. */
   wanted: Signal<string>;
+  /** Whether the table of exact numbers is open. */
+  table: Signal<boolean>;
   /** What the kernel is still at work on. */
   progress: Signal<Progress | null>;
   message: Signal<string>;
@@ -186,6 +188,7 @@ export class State {
       hoverKey: signal<number | null>(null),
       colorBy: signal<string | null>(null),
       wanted: signal(""),
+      table: signal(false),
       progress: signal<Progress | null>(null),
       message: signal(""),
       spoken: signal(""),

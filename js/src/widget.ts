@@ -92,6 +92,7 @@ function render({ model, el, signal }: Rendering): () => void {
 function keepChoices(from: State, to: State): void {
   to.page.colorBy.value = from.page.colorBy.value;
   to.page.wanted.value = from.page.wanted.value;
+  to.page.table.value = from.page.table.value;
 }
 
 function on(model: Model, event: string, run: () => void, life: AbortSignal): void {

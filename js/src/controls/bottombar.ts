@@ -17,7 +17,7 @@ export function makeBottomBar({ state, source, life }: Context, stop: () => void
   const help = el(
     "span",
     { class: "help" },
-    "hover a token · click to pin · ←→ layer · ↑↓ head · / find · Esc release",
+    "hover a token · click to pin · ←→ layer · ↑↓ head · / find · t table · Esc release",
   );
   const bar = el("progress", { "aria-label": "Progress" });
   const done = el("span");

@@ -4,15 +4,20 @@ import { moveHead, moveLayer } from "./selection.js";
 
 const TEXTS = new Set(["text", "search", "number"]);
 
+export interface Shortcuts {
+  find: () => void;
+  table: { toggle(): void; close(): boolean };
+}
+
 /** Keys that work wherever the focus is inside the frame, unless a control there uses them itself. */
-export function listenToKeys(root: HTMLElement, { state, life }: Context, find: () => void): void {
+export function listenToKeys(root: HTMLElement, { state, life }: Context, { find, table }: Shortcuts): void {
   const run = (event: KeyboardEvent): boolean => {
     const target = event.composedPath()[0];
     const typing = target instanceof HTMLInputElement && TEXTS.has(target.type);
     if (event.key === "Escape") {
       state.page.hoverQuery.value = null;
       state.page.hoverKey.value = null;
-      return release(state);
+      return release(state) || table.close();
     }
     if (typing) return false;
     if (event.key === "/") {
@@ -20,7 +25,8 @@ export function listenToKeys(root: HTMLElement, { state, life }: Context, find: 
       return true;
     }
     if (target instanceof HTMLInputElement || target instanceof HTMLSelectElement) return false;
-    if (event.key === "ArrowLeft") moveLayer(state, -1);
+    if (event.key === "t") table.toggle();
+    else if (event.key === "ArrowLeft") moveLayer(state, -1);
     else if (event.key === "ArrowRight") moveLayer(state, 1);
     else if (event.key === "ArrowUp") moveHead(state, -1);
     else if (event.key === "ArrowDown") moveHead(state, 1);

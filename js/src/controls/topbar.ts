@@ -19,10 +19,11 @@ export interface TopBar {
   tabs: ReadonlyMap<string, HTMLElement>;
 }
 
-/** Title, kind of attention, view tabs, the folded rails' buttons, and save. */
+/** Title, kind of attention, view tabs, the folded rails' buttons, the table and save. */
 export function makeTopBar(
   context: Context,
   panel: string,
+  table: HTMLElement,
   save: () => void,
   fold: (rail: string) => void,
 ): TopBar {
@@ -63,7 +64,7 @@ export function makeTopBar(
     "⤓ ",
     el("span", {}, "Save"),
   );
-  const element = el("div", { class: "topbar" }, title, folds, tablist, saver);
+  const element = el("div", { class: "topbar" }, title, folds, tablist, table, saver);
   return { element, tabs };
 }
 
