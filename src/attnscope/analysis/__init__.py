@@ -17,6 +17,7 @@ from attnscope.analysis.alti import alti
 from attnscope.analysis.attends import assert_attends
 from attnscope.analysis.beside import Beside, beside
 from attnscope.analysis.causal.ablation import HeadEffects, ablate_heads, mean_outputs
+from attnscope.analysis.causal.attributions import Attributions, attributions
 from attnscope.analysis.causal.deletion import DeletionCurve, deletion_curve
 from attnscope.analysis.causal.effect import Effect
 from attnscope.analysis.causal.gradient import GradWeights, grad_weights
@@ -67,6 +68,7 @@ from attnscope.analysis.variability import variability
 __all__ = [
     "STATISTICS",
     "Alignment",
+    "Attributions",
     "Beside",
     "Comparison",
     "DeletionCurve",
@@ -99,6 +101,7 @@ __all__ = [
     "assert_attends",
     "assert_no_drift",
     "attention_received",
+    "attributions",
     "beside",
     "checkpoint_evolution",
     "class_table",

@@ -126,10 +126,7 @@ def relevance(
         matrices = {kinds[0]: followed(layers[kinds[0]])}
     else:
         matrices = followed_across(layers["encoder"], layers["decoder"], layers["cross"])
-    where = subject.readout.position
-    if where is None:  # what a class is read from: the first token, or the last one of a causal model
-        where = len(subject.attention.queries) - 1 if subject.is_causal else 0
-    return Relevance(*describe(subject), matrices, where, subject.capture)
+    return Relevance(*describe(subject), matrices, subject.row, subject.capture)
 
 
 def followed(layers: list[np.ndarray]) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Running a model again with something changed: heads switched off, links cut, weights that carry gradients."""
 
+from attnscope.recording.intervene.attribute import attribute
 from attnscope.recording.intervene.gradients import by_kind, gate_gradients, weight_gradients
 from attnscope.recording.intervene.readout import names
 from attnscope.recording.intervene.rebuilt import inputs_of, require_same
@@ -17,6 +18,7 @@ from attnscope.recording.intervene.subject import Subject, prepare, reread
 __all__ = [
     "Reading",
     "Subject",
+    "attribute",
     "by_kind",
     "gate_gradients",
     "inputs_of",

@@ -114,6 +114,16 @@ class Subject:
         return "decoder" in self.capture.kinds or self.attention.is_causal
 
     @property
+    def row(self) -> int:
+        """The query whose row belongs to the prediction; of a class, the token it is read from.
+
+        That is the last token of a causal model, the first of others.
+        """
+        if self.readout.position is not None:
+            return self.readout.position
+        return len(self.attention.queries) - 1 if self.is_causal else 0
+
+    @property
     def source(self) -> Attention:
         """The attention over whose queries the text is read: of an encoder–decoder, the encoder's."""
         return self.capture["encoder" if "decoder" in self.capture.kinds else self.capture.kinds[0]]
