@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import gc
+import pickle
 import weakref
 
 import numpy as np
@@ -303,6 +304,10 @@ class TestLogits:
         kept = c["self"].stream.readout.ids
         other = next(token for token in range(120) if token not in kept)
         assert np.isfinite(logit_attribution(c, 8, other).logit)
+        copied = pickle.loads(pickle.dumps(c))
+        np.testing.assert_array_equal(logit_attribution(copied, 8).heads, logit_attribution(c, 8).heads)
+        with pytest.raises(NotFoundError, match="not kept"):
+            logit_attribution(copied, 8, other)
         with torch.no_grad():
             model.lm_head.weight.mul_(2)
         with pytest.raises(NotFoundError, match="Capture again"):

@@ -70,7 +70,7 @@ class Final:
             weight[at].cpu().clone(),
             None if bias is None else bias[at].cpu().clone(),
             self.check,
-            _live(self.head, weight, bias),
+            LiveRows(self.head),
         )
 
 
@@ -159,17 +159,22 @@ def _parts(head: nn.Module) -> tuple[torch.Tensor, torch.Tensor | None]:
     return weight.detach(), bias.detach() if isinstance(bias, torch.Tensor) else None
 
 
-def _live(head: weakref.ref[nn.Module] | None, weight: torch.Tensor, bias: torch.Tensor | None) -> Any:
-    """Read an unembedding off the model while it lives and was not changed since."""
-    version, known = weight._version, len(weight)
+class LiveRows:
+    """Reads unembeddings off a model while it lives and was not changed since; forgets it when copied or pickled."""
 
-    def row(token: int) -> tuple[np.ndarray, float] | None:
+    def __init__(self, head: weakref.ref[nn.Module] | None = None) -> None:
         module = None if head is None else head()
-        if module is None or not 0 <= token < known:
-            return None
-        now, added = _parts(module)
-        if now._version != version:
-            return None
-        return to_float32(now[token]), 0.0 if added is None or bias is None else float(added[token])
+        self._head, self._version = head, -1 if module is None else _parts(module)[0]._version
 
-    return row
+    def __call__(self, token: int) -> tuple[np.ndarray, float] | None:
+        """Give a token's unembedding and bias; None where they cannot be had."""
+        module = None if self._head is None else self._head()
+        if module is None:
+            return None
+        weight, bias = _parts(module)
+        if weight._version != self._version or not 0 <= token < len(weight):
+            return None
+        return to_float32(weight[token]), 0.0 if bias is None else float(bias[token])
+
+    def __reduce__(self) -> tuple[type[LiveRows], tuple[()]]:
+        return LiveRows, ()
