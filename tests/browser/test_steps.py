@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 from playwright.sync_api import expect
-from scipy.special import softmax
 from transformers import GPT2Config, GPT2LMHeadModel, T5Config, T5ForConditionalGeneration
 
 import attnscope
+from attnscope.analysis.steps import steps
 from tests.browser.test_accessibility import complaints
 from tests.browser.test_export import HOSTILE, opened, queries_keys, weights_only
 from tests.browser.widget import exact
@@ -111,10 +111,12 @@ def test_mouse_sorts_points_pins_and_plays(page, tmp_path, minilm_values):
     assert temperature > 5
     expect(widget.root.get_by_text("not the model's own numbers")).to_be_visible()
     place = int(slider.input_value())
-    expected = softmax(minilm_values.scores(5, 11, queries=query) / 10 ** (place / 100))
+    played = steps(minilm_values, 5, 11, query, temperature=10 ** (place / 100))
     shown = numbers(widget, 2)
     bar = next(value for name, value in shown.items() if name.startswith("softmax"))
-    assert bar == pytest.approx(expected[2], abs=1e-6)
+    assert bar == pytest.approx(played.weights[2], abs=1e-6)
+    output = exact(widget.root.locator(".strips-ends [data-weight]").last)
+    assert output == pytest.approx(float(np.linalg.norm(played.output)), rel=1e-4)
     widget.root.get_by_role("button", name="reset").click()
     widget.wait()
     check(widget, minilm_values, "self", 5, 11, query)
@@ -141,10 +143,8 @@ def test_keyboard_alone(page, tmp_path):
     scaled.focus()
     page.keyboard.press("Space")
     widget.wait()
-    held = capture["self"].layer(0)
-    dots = np.asarray(held.keys[1]) @ np.asarray(held.queries[1][7])
     shown = numbers(widget, 4)
-    assert shown["softmax"] == pytest.approx(softmax(dots[:8])[4], abs=1e-5)
+    assert shown["softmax"] == pytest.approx(steps(capture, 0, 1, 7, scaled=False).weights[4], abs=1e-6)
     slider = widget.root.get_by_role("slider", name="Temperature")
     slider.focus()
     page.keyboard.press("ArrowLeft")
@@ -189,10 +189,13 @@ def test_long_texts_keep_few_elements(page, tmp_path):
     capture = queries_keys([f" t{i}" for i in range(2000)], layers=1, heads=2, causal=True)
     widget = opened(page, tmp_path, capture, heads=[[0, 1]], query=1999, view="steps")
     assert widget.root.locator(".steps-stage [role=row]").count() < 60
+    weights = capture.weights(0, 1, queries=1999)
+    strongest = widget.root.locator('.steps-stage [aria-rowindex="2"]')
+    expect(strongest).to_have_attribute("data-index", str(weights.argmax()))
+    widget.root.get_by_role("button", name="key", exact=True).click()
     widget.root.locator('.steps-stage [tabindex="0"]').focus()
     page.keyboard.press("End")
     expect(row(widget, 1999)).to_be_focused()
-    weights = capture.weights(0, 1, queries=1999)
     assert exact(row(widget, 1999).locator(".number").last) == pytest.approx(weights[1999], abs=1e-6)
 
 

@@ -1,7 +1,7 @@
 import { type Signal, signal } from "@preact/signals-core";
 import { atEnd, givenUp, messageOf } from "../basics.js";
 import type { Context } from "../context.js";
-import type { Head, Reply } from "../protocol.js";
+import type { Head, Reply, Span } from "../protocol.js";
 
 const BLOCK = 64;
 
@@ -12,32 +12,31 @@ export class Vectors {
   #of = "";
   #kind = "";
   #head: Head = [0, 0];
+  #query = 0;
   #keys = 0;
   #blocks = new Map<number, Reply>();
-  #queries = new Map<number, Reply>();
   #controller = new AbortController();
-  #asked = new Set<string>();
+  #asked = new Set<number>();
 
   constructor(readonly context: Context) {
     atEnd(context.life, () => this.#controller.abort(givenUp()));
   }
 
-  /** What the vectors belong to; another head drops what is here. */
-  aim(kind: string, head: Head, keys: number): void {
-    const name = `${kind}|${head.join(".")}`;
+  /** What the vectors belong to; another head or query drops what is here. */
+  aim(kind: string, head: Head, query: number, keys: number): void {
+    const name = `${kind}|${head.join(".")}|${query}`;
     if (name === this.#of) return;
     this.#of = name;
-    [this.#kind, this.#head, this.#keys] = [kind, head, keys];
+    [this.#kind, this.#head, this.#query, this.#keys] = [kind, head, query, keys];
     this.#blocks.clear();
-    this.#queries.clear();
     this.#asked.clear();
     this.#controller.abort(givenUp());
     this.#controller = new AbortController();
   }
 
-  query(at: number): Float32Array | undefined {
-    const reply = this.#queries.get(at);
-    if (!reply) this.#ask(`query ${at}`, at, 0, 0, (found) => this.#queries.set(at, found));
+  /** The query's own vector, which comes with any of its keys. */
+  query(): Float32Array | undefined {
+    const [reply] = this.#blocks.values();
     return reply?.data.subarray(0, Number(reply.info?.width));
   }
 
@@ -62,7 +61,7 @@ export class Vectors {
     if (!reply) {
       const from = block * BLOCK;
       const to = Math.min(from + BLOCK, this.#keys);
-      this.#ask(`keys ${block}`, 0, from, to, (found) => this.#blocks.set(block, found));
+      this.#ask(block, [from, to]);
       return undefined;
     }
     const [width, valueWidth] = [Number(reply.info?.width), Number(reply.info?.value_width)];
@@ -71,16 +70,16 @@ export class Vectors {
     return reply.data.subarray(start + from, start + to);
   }
 
-  #ask(name: string, query: number, from: number, to: number, keep: (reply: Reply) => void): void {
-    if (this.#asked.has(name)) return;
-    this.#asked.add(name);
+  #ask(block: number, keys: Span): void {
+    if (this.#asked.has(block)) return;
+    this.#asked.add(block);
     const { source, state } = this.context;
     const { signal } = this.#controller;
     const [layer, head] = this.#head;
-    source.ask({ type: "vectors", kind: this.#kind, layer, head, query, keys: [from, to] }, signal).then(
+    source.ask({ type: "vectors", kind: this.#kind, layer, head, query: this.#query, keys }, signal).then(
       (reply) => {
         if (signal.aborted) return;
-        keep(reply);
+        this.#blocks.set(block, reply);
         this.version.value += 1;
       },
       (error: unknown) => {

@@ -3,16 +3,19 @@ import { clamp } from "../basics.js";
 import { type Context, paletteOf } from "../context.js";
 import { button, el, onSize, prepare, setText, watch } from "../dom.js";
 import { seriesColor } from "../draw/palette.js";
-import type { Head, Reply, StepsRequest } from "../protocol.js";
-import { fixed, pieces, spoken } from "../text.js";
+import type { Head, StepsRequest } from "../protocol.js";
+import { fixed, spoken } from "../text.js";
 import { Asked } from "./asked.js";
 import type { View } from "./registry.js";
 import { makePlayBar } from "./steps-play.js";
 import { lengthOf, Strips, type VectorStrip } from "./steps-strips.js";
 import { type Column, type Sort, StepsTable, written } from "./steps-table.js";
 import { Vectors } from "./steps-vectors.js";
+import { ingredients, percent, scaleName, tokenName } from "./steps-words.js";
 
 const SINK = "learned sink";
+/** More keys than are seen at once. */
+const LONG = 60;
 /** Most numbers of value vectors that are brought here to mix them anew when somebody plays. */
 const MOST_VALUES = 1 << 20;
 
@@ -39,7 +42,8 @@ class Steps implements View {
   readonly #place = el("input", { type: "number", min: 0, step: 1, "aria-label": "Query position" });
   readonly #draw = () => this.#paint();
   readonly #say: (job: () => void) => void;
-  #sort: Sort = "position";
+  /** Until somebody chooses, short rows are in order and long ones strongest first. */
+  #sorted: Sort | null = null;
   #order: { of: unknown; sort: Sort; rows: Int32Array } | null = null;
   #shown: Shown | null = null;
   #from: unknown[] = [];
@@ -53,7 +57,7 @@ class Steps implements View {
     this.#say = scheduler.settle(400);
     this.#table = new StepsTable(context, {
       sort: (by) => {
-        this.#sort = by;
+        this.#sorted = by;
         this.#table.scroller.scrollTop = 0;
         scheduler.paint(this.#draw);
       },
@@ -100,6 +104,10 @@ class Steps implements View {
     });
   }
 
+  get #sort(): Sort {
+    return this.#sorted ?? (this.context.state.now.keys.value.length > LONG ? "weight" : "position");
+  }
+
   get #query(): number {
     return this.context.state.synced.query.value ?? 0;
   }
@@ -133,7 +141,7 @@ class Steps implements View {
     const { kind, keys } = state.now;
     const text = (kind.value.keys ?? kind.value.queries).text;
     if (text.length !== shown.given.weights.length) return;
-    this.#vectors.aim(kind.value.kind, shown.head, keys.value.length);
+    this.#vectors.aim(kind.value.kind, shown.head, shown.query, keys.value.length);
     this.#place.value = String(shown.query);
     this.#place.max = String(kind.value.queries.text.length - 1);
     this.#play.allow(shown.given.dots ? shown.given.scale : null);
@@ -290,7 +298,7 @@ class Steps implements View {
       this.#strips.paint([]);
       return;
     }
-    const query = this.#vectors.query(shown.query) ?? null;
+    const query = this.#vectors.query() ?? null;
     const vector = this.#vectors.key(key) ?? null;
     const product =
       query && vector ? Float32Array.from(query, (value, at) => value * (vector[at] as number)) : null;
@@ -361,37 +369,6 @@ class Steps implements View {
     this.#table.picture(canvas, pen);
     return canvas;
   }
-}
-
-function ingredients({ data, info = {} }: Reply): Ingredients {
-  const keys = data.length / 3;
-  const known = info.missing === undefined;
-  return {
-    dots: known ? data.subarray(0, keys) : null,
-    bias: known && info.biased === true ? data.subarray(keys, 2 * keys) : null,
-    weights: data.subarray(2 * keys),
-    scale: typeof info.scale === "number" ? info.scale : 1,
-    softcap: typeof info.softcap === "number" ? info.softcap : null,
-    sink: typeof info.sink === "number" ? info.sink : null,
-  };
-}
-
-/** 1/√d where that is what the scale is. */
-function scaleName(scale: number, width: number): string {
-  return Math.abs(scale * Math.sqrt(width) - 1) < 1e-6 ? `1/√${width}` : scale.toPrecision(3);
-}
-
-function percent(share: number): string {
-  const hundred = 100 * Math.max(0, share);
-  return `${hundred.toFixed(hundred >= 10 || hundred === 0 ? 0 : 1)} %`;
-}
-
-function tokenName(text: string): HTMLElement {
-  const node = el("b", {}, el("bdi"));
-  for (const piece of pieces(text.trim() || text)) {
-    node.firstChild?.appendChild(piece.sign ? el("i", {}, piece.text) : document.createTextNode(piece.text));
-  }
-  return node;
 }
 
 export function createSteps(context: Context): View {

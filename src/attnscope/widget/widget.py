@@ -66,7 +66,8 @@ class AttentionWidget(anywidget.AnyWidget):
     heads
         ``[[layer, head], …]`` to start with; None for the first head of the layer.
     view
-        ``"links"``, ``"matrix"``, ``"text"``, ``"steps"`` or, with ``compare=``, ``"compare"``.
+        ``"links"``, ``"matrix"``, ``"grid"``, ``"text"``, ``"steps"``, ``"flow"``; ``"image"`` where tokens are patches
+        or times; ``"compare"`` with ``compare=``.
     query
         Token to pin: a position, a token or a word.
     height
@@ -91,7 +92,7 @@ class AttentionWidget(anywidget.AnyWidget):
     kind = t.Unicode().tag(sync=True)
     """Kind of attention shown, one of ``capture.kinds``."""
     view = t.Enum(VIEWS, default_value="links").tag(sync=True)
-    """The view shown: ``"links"``, ``"matrix"``, ``"text"``, ``"steps"`` or, with ``compare=``, ``"compare"``."""
+    """The view shown, one of ``VIEWS``; the page shows its first where one has nothing to show."""
     layer = t.Int(0).tag(sync=True)
     """The current layer, by its true number. Setting it moves the selected heads there."""
     heads: t.List[Any] = t.List().tag(sync=True)
