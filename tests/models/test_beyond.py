@@ -355,6 +355,13 @@ class TestRefusals:
         with pytest.raises(InputError, match="more happens"):
             logit_attribution(recording.capture(), 8, 3)
 
+    def test_an_unembedding_that_does_more_than_multiply(self):
+        model = made("LlamaForCausalLM", GROUPED)
+        model.lm_head.register_forward_hook(lambda module, args, output: output + output.roll(1, -1))
+        (c,), _ = recorded(model, {"input_ids": ids(1, 9)})
+        with pytest.raises(InputError, match="other logits than the model"):
+            logit_attribution(c, 8, 3)
+
     def test_an_adapter_on_the_output_projection(self):
         class Adapted(torch.nn.Module):
             def __init__(self, base):

@@ -118,6 +118,8 @@ class Readouts:
         logits = rows @ weight.T if bias is None else rows @ weight.T + bias
         own = head.gave.reshape(-1, head.gave.shape[-1])[-4:]
         error = float((logits - own).abs().max() / own.abs().max().clamp(min=1e-9))
+        if not error <= tolerance(own):
+            return Final(f"its unembedding gives other logits than the model (off by {error:.1g})"), written.part
         residual = norm.given.detach().cpu().clone().reshape(len(written.residual), -1, norm.given.shape[-1])
         return Final("", residual, made, weakref.ref(head.module), error), written.part
 
