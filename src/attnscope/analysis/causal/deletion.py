@@ -89,8 +89,9 @@ class DeletionCurve:
     def __repr__(self) -> str:
         low, high = self.interval
         return (
-            f"DeletionCurve({self.read}, {self.target!r}: area {self.area:.3f}, {self.between:+.3f} below chance "
-            f"[{low:+.3f}, {high:+.3f}]; {self.share_as_good:.0%} of {len(self.random)} random orders do as well)"
+            f"DeletionCurve({self.read}, {self.target!r}: area {self.area:.3f}, chance {self.area + self.between:.3f}, "
+            f"difference {self.between:+.3f} [{low:+.3f}, {high:+.3f}]; {self.share_as_good:.0%} of {len(self.random)} "
+            "random orders do as well)"
         )
 
 
