@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from importlib.metadata import version
 from importlib.util import find_spec
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from attnscope.analysis.received import attention_received
 from attnscope.analysis.rows import attention_of, head_means
 from attnscope.analysis.statistics import STATISTICS, measures_of
 from attnscope.errors import InputError
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 FORMAT = 1
 SHOWN = 8
 """Moves a failure names."""
+STRETCHES = 16
+"""Most stretches of the text whose received attention a snapshot keeps."""
 _PACKAGES = ("attnscope", "torch", "transformers")
 _Move = tuple[float, str, int, int, float, float]
 """How far, the statistic, the layer, the head, then and now."""
@@ -33,10 +37,12 @@ def snapshot(c: Capture, *, kind: str | None = None) -> dict[str, Any]:
     dict
         ``format``, ``kind``, ``model``, ``versions`` of the packages, ``queries`` and ``keys`` as lists of tokens,
         ``heads`` as pairs of a layer's number and how many it has, and ``statistics``: per name a list per layer of a
-        number per head, None where no row counts. ``json.dump`` takes it as it is.
+        number per head, None where no row counts. Among them, as ``received 0-4``, is the most attention that a token
+        of a stretch of the text gets, mean over queries: it moves when a head looks at another word, which may change
+        none of the others. ``json.dump`` takes it as it is.
     """
     attention = attention_of(c, kind)
-    means = head_means(c, measures_of(c, attention.kind), attention.kind)
+    means = head_means(c, measures_of(c, attention.kind), attention.kind) | _received(c, attention)
     return {
         "format": FORMAT,
         "kind": attention.kind,
@@ -77,11 +83,13 @@ def assert_no_drift(c: Capture, snapshot: Mapping[str, Any], *, tolerance: float
         raise AssertionError(
             f"The heads are other ones: [layer, heads] were {list(snapshot['heads'])}, are {_shape(attention)}."
         )
-    measures = measures_of(c, attention.kind)
-    lost = [name for name in snapshot["statistics"] if name not in measures]
+    measures, received = measures_of(c, attention.kind), _received(c, attention)
+    lost = [name for name in snapshot["statistics"] if name not in measures and name not in received]
     if lost:
         raise AssertionError(f"Statistics of the snapshot that no row can show any more: {', '.join(lost)}.")
-    means = head_means(c, {name: measures[name] for name in snapshot["statistics"]}, attention.kind)
+    kept = {name: measures[name] for name in snapshot["statistics"] if name in measures}
+    means = head_means(c, kept, attention.kind)
+    means |= {name: values for name, values in received.items() if name in snapshot["statistics"]}
     moves = sorted(
         (
             move
@@ -97,6 +105,16 @@ def assert_no_drift(c: Capture, snapshot: Mapping[str, Any], *, tolerance: float
 
 def _versions() -> dict[str, str]:
     return {name: version(name) for name in _PACKAGES if find_spec(name) is not None}
+
+
+def _received(c: Capture, attention: Attention) -> dict[str, np.ndarray]:
+    """Most attention a token of each stretch of the text gets: [layers, heads] by name."""
+    received = attention_received(c, kind=attention.kind)
+    edges = np.linspace(0, len(attention.keys), min(STRETCHES, len(attention.keys)) + 1).round().astype(int).tolist()
+    return {
+        f"received {first}-{end - 1}": np.fmax.reduce(received[..., first:end], axis=-1)
+        for first, end in pairwise(edges)
+    }
 
 
 def _shape(attention: Attention) -> list[list[int]]:
@@ -134,7 +152,7 @@ def _same_tokens(side: str, then: list[str], now: tuple[str, ...]) -> None:
 
 
 def _moves(name: str, then: list[list[float | None]], now: np.ndarray, attention: Attention) -> list[_Move]:
-    most = len(attention.keys) if STATISTICS[name].in_tokens else 1
+    most = len(attention.keys) if name in STATISTICS and STATISTICS[name].in_tokens else 1
     moves = []
     for row, (number, layer) in enumerate(attention.stored.items()):
         for head in range(layer.n_heads):

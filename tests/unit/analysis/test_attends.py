@@ -75,3 +75,17 @@ def test_what_cannot_be_asked(c):
         assert_attends(c, "t9", 1, at_least=0.1)
     with pytest.raises(InputError, match="the mask hides the key"):
         assert_attends(maps.uniform(4, causal=True), 0, 1, at_least=0.1)
+
+
+def test_a_weight_no_head_may_exceed(c):
+    assert_attends(c, "t3", "t4", at_most=0.61)
+    assert_attends(c, "t3", "t4", at_least=0.59, at_most=0.61)
+    with pytest.raises(AssertionError, match=r"Expected every head to attend .* at most 0\.5; the largest of"):
+        assert_attends(c, "t3", "t4", at_most=0.5)
+    with pytest.raises(AssertionError, match="Expected every head of layer 1"):
+        assert_attends(c, "t3", "t4", at_most=0.5, layer=1)
+    for wrong in (1, -0.1, True, "0.5", float("nan")):
+        with pytest.raises(InputError, match="at_most is a weight"):
+            assert_attends(c, 0, 1, at_most=wrong)
+    with pytest.raises(InputError, match="Say what is expected"):
+        assert_attends(c, 0, 1)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from attnscope import analysis, capture
+from attnscope import analysis, capture, from_attentions
 from attnscope.analysis import assert_no_drift, snapshot
 from attnscope.errors import InputError
 from tests.models import handbuilt
@@ -33,7 +33,9 @@ def test_a_snapshot_holds_every_statistic_of_every_head():
     assert found["heads"] == [[0, 2], [1, 1]]
     assert found["queries"] == found["keys"] == [f"t{i}" for i in range(N)]
     assert found["versions"].keys() >= {"attnscope", "torch"}
-    assert set(found["statistics"]) == {name for name in table.columns if f"{name}_chance" in table.columns}
+    received = {f"received {at}-{at}" for at in range(N)}
+    assert set(found["statistics"]) - received == {name for name in table.columns if f"{name}_chance" in table.columns}
+    assert received < set(found["statistics"])
     assert found["statistics"]["previous_token"] == [
         [pytest.approx(1 / N, abs=1e-6), 1.0],
         [pytest.approx(1 / N, abs=1e-6)],
@@ -128,3 +130,24 @@ def test_a_model_set_by_hand_that_loses_a_head():
         assert_no_drift(capture(other, tokenizer, text), then)
     assert "1 of 12 heads" in str(failure.value)
     assert f"layer {layer} head {head} self_share: 1 → " in str(failure.value)
+
+
+def test_weight_that_moves_to_another_word_is_seen_where_no_other_statistic_moves():
+    """Two words trade places as what every token looks at: entropy, inequality and all are the same."""
+    one = np.full((1, 1, 5, 5), 0.1, "f4")
+    two = one.copy()
+    one[..., 1], two[..., 3] = 0.6, 0.6
+    then, now = (from_attentions(list(each), ["q"] * 5, key_tokens=[*"abcde"]) for each in (one, two))
+    kept = snapshot(then)
+    only = {name: values for name, values in kept["statistics"].items() if not name.startswith("received")}
+    assert {"entropy", "max_weight", "gini"} <= set(only)
+    assert_no_drift(now, kept | {"statistics": only}, tolerance=1e-5)
+    with pytest.raises(AssertionError, match=r"received [13]-[13]: 0\.[16] → 0\.[61]"):
+        assert_no_drift(now, kept)
+
+
+def test_a_long_text_keeps_sixteen_stretches():
+    c = from_attentions([np.full((2, 40, 40), 1 / 40, "f4")], [f"t{i}" for i in range(40)])
+    received = [name for name in snapshot(c)["statistics"] if name.startswith("received")]
+    assert len(received) == 16
+    assert received[-1].endswith("-39")
