@@ -153,6 +153,7 @@ function followLook(
   watch(life, update);
   watch(life, () => {
     setAttribute(root, "data-theme", state.page.dark.value ? "dark" : "light");
+    setAttribute(root, "data-heads", state.page.wideHeads.value ? "wide" : undefined);
     const height = clamp(state.synced.height.value, 260, 4000);
     if (!root.classList.contains("fill")) setStyle(root, "height", height);
     setAttribute(root, "data-table", state.page.table.value);

@@ -33,6 +33,10 @@ export interface Notes {
   check: number | null;
   masked: number | null;
   error: number | null;
+  /** Queries that see no key. */
+  blind: number;
+  /** Layers not held to the model's own output. */
+  unchecked: number[];
 }
 
 export interface KindInfo {
@@ -59,6 +63,8 @@ export interface CaptureInfo {
   version: number;
   model: string;
   kinds: KindInfo[];
+  /** Whether the kernel has the model, to run it again. */
+  runs: boolean;
   /** The capture it is compared with. */
   compare?: CompareInfo;
   /** Height and width of the pictures the patches come from, in their order. */
@@ -138,7 +144,7 @@ export interface OverviewsRequest {
 
 /** Questions about all heads of a kind that need nothing else. */
 export interface HeadsRequest {
-  type: "likeness" | "roles";
+  type: "likeness" | "roles" | "findings" | "links";
   kind: string;
 }
 
@@ -164,6 +170,13 @@ export interface PictureRequest {
   number: number;
 }
 
+export interface AblateRequest {
+  type: "ablate";
+  kind: string;
+  heads: Head[];
+  query: number | null;
+}
+
 export type DataRequest = (
   | WeightsRequest
   | OverviewRequest
@@ -176,6 +189,7 @@ export type DataRequest = (
   | PictureRequest
   | OverviewsRequest
   | HeadsRequest
+  | AblateRequest
 ) & {
   /** 1 for the capture compared with; the one shown otherwise. */
   capture?: number;
@@ -288,6 +302,8 @@ function readNotes(value: unknown): Notes {
     check: readNumber(notes.check),
     masked: readNumber(notes.masked),
     error: readNumber(notes.error),
+    blind: isCount(notes.blind) ? notes.blind : 0,
+    unchecked: isCounts(notes.unchecked) ? notes.unchecked : [],
   };
 }
 
@@ -321,6 +337,7 @@ export function readCapture(value: unknown): CaptureInfo {
     model: readName(value.model),
     kinds: value.kinds.map(readKind),
     ...(sizes && { pictures: pictures as [number, number][] }),
+    runs: value.runs === true,
   };
 }
 
@@ -370,7 +387,11 @@ export function isRequest(value: unknown): value is DataRequest {
       return Array.isArray(value.heads) && value.heads.every(isHead) && isCount(value.size);
     case "likeness":
     case "roles":
+    case "findings":
+    case "links":
       return true;
+    case "ablate":
+      return Array.isArray(value.heads) && value.heads.every(isHead);
     case "statistic":
       return typeof value.statistic === "string";
     case "pair":

@@ -44,6 +44,10 @@ export interface Traits {
   spans: UserSpan[];
   group_by: string;
   visible_spaces: boolean;
+  /** What the head map is coloured by: auto, pair, role or a statistic. */
+  color_by: string;
+  /** The order of the grid: layer, likeness, role or a statistic. */
+  order_by: string;
 }
 
 export const DEFAULTS: Traits = {
@@ -66,6 +70,8 @@ export const DEFAULTS: Traits = {
   spans: [],
   group_by: "auto",
   visible_spaces: false,
+  color_by: "auto",
+  order_by: "layer",
 };
 
 export const TRAITS = Object.keys(DEFAULTS) as (keyof Traits)[];
@@ -103,6 +109,8 @@ const FITS: Record<keyof Traits, (value: unknown) => boolean> = {
   spans: (value) => Array.isArray(value) && value.every(isUserSpan),
   group_by: isText,
   visible_spaces: isFlag,
+  color_by: isText,
+  order_by: isText,
 };
 
 export type Side = "query" | "key";
@@ -111,8 +119,6 @@ export type Side = "query" | "key";
 export interface PageSignals {
   hoverQuery: Signal<number | null>;
   hoverKey: Signal<number | null>;
-  /** What the head map is coloured by; null lets the page choose. */
-  colorBy: Signal<string | null>;
   /** What is searched for. */
   wanted: Signal<string>;
   /** Whether the table of exact numbers is open. */
@@ -123,6 +129,8 @@ export interface PageSignals {
   spoken: Signal<string>;
   dark: Signal<boolean>;
   narrow: Signal<boolean>;
+  /** The head map has the room of the view. */
+  wideHeads: Signal<boolean>;
 }
 
 type Sides<Value> = { readonly [Name in Side]: ReadonlySignal<Value> };
@@ -186,7 +194,6 @@ export class State {
     this.page = {
       hoverQuery: signal<number | null>(null),
       hoverKey: signal<number | null>(null),
-      colorBy: signal<string | null>(null),
       wanted: signal(""),
       table: signal(false),
       progress: signal<Progress | null>(null),
@@ -194,6 +201,7 @@ export class State {
       spoken: signal(""),
       dark: signal(false),
       narrow: signal(false),
+      wideHeads: signal(false),
     };
     this.now = derive(capture, this.synced, this.page);
   }

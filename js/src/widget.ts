@@ -90,7 +90,6 @@ function render({ model, el, signal }: Rendering): () => void {
 
 /** What was chosen in the page alone outlives the capture it was chosen with. */
 function keepChoices(from: State, to: State): void {
-  to.page.colorBy.value = from.page.colorBy.value;
   to.page.wanted.value = from.page.wanted.value;
   to.page.table.value = from.page.table.value;
 }

@@ -116,6 +116,9 @@ test("what the page asks is what Python is tested to answer", async () => {
     { type: "flow", kind: "self", query: 5, level: 2, edges: 9, excess: true },
     { type: "evolution", kind: "self", query: 5, head: null },
     { type: "picture", kind: "self", number: 0 },
+    { type: "findings", kind: "self" },
+    { type: "links", kind: "self" },
+    { type: "ablate", kind: "self", heads: [[1, 2]], query: 5 },
   ];
   for (const request of requests) await channel.ask(request, life).catch(() => {});
   const leaving = new AbortController();

@@ -12,7 +12,7 @@ export function kindInfo(over: Partial<KindInfo> = {}): KindInfo {
     causal: false,
     measures: ["weights", "scores"],
     statistics: ["entropy"],
-    notes: { row_sums: [1, 1], dtype: "float32", check: null, masked: 0, error: 0 },
+    notes: { row_sums: [1, 1], dtype: "float32", check: null, masked: 0, error: 0, blind: 0, unchecked: [] },
     ...over,
   };
 }
@@ -21,6 +21,7 @@ export const captureInfo = (...kinds: KindInfo[]): CaptureInfo => ({
   version: 1,
   model: "tiny",
   kinds: kinds.length > 0 ? kinds : [kindInfo()],
+  runs: false,
 });
 
 /** Numbers that look random and are the same every time. */

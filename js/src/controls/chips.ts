@@ -1,69 +1,65 @@
 import { signal } from "@preact/signals-core";
 import type { Context } from "../context.js";
 import { watch } from "../dom.js";
-import type { Head, KindInfo, Reply } from "../protocol.js";
-import { fixed, words } from "../text.js";
+import type { Head, Reply } from "../protocol.js";
+import { fixed } from "../text.js";
+import { roleAt, roleLabel } from "./roles.js";
 
-const PATTERNS = [
-  "previous_token",
-  "next_token",
-  "self_share",
-  "duplicate_token",
-  "induction",
-  "sink_share",
-  "special_share",
-];
-/** Share of the way from chance to all weight on a pattern, and the entropy, from which a head is said to have a role;
- * the same as in Python's head_roles(). */
-const CLEAR = 0.5;
-const BROAD = 0.9;
 /** Above this many tokens only what the reader asks for is computed. */
 const MOST_TOKENS = 1024;
 
-/** What is known of a head's habits, in a few words. */
-export function headChips(context: Context): (head: Head) => string[] {
+export interface Habits {
+  /** What is known of a head, in a few words. */
+  chips(head: Head): string[];
+  sinkShare(head: Head): number | undefined;
+}
+
+/** A head's role, with its score and what chance gives, its entropy, and what it leaves at the first token. */
+export function headHabits(context: Context): Habits {
   const { state, source, life } = context;
   const replies = new Map<string, Reply>();
+  const asked = new Set<string>();
   const version = signal(0);
+  const ask = (kind: string, name: string) => {
+    const key = `${kind}|${name}`;
+    if (asked.has(key)) return;
+    asked.add(key);
+    const reply =
+      name === "roles" ? source.ask({ type: "roles", kind }, life) : source.statistic(kind, name, life);
+    reply.then(
+      (found) => {
+        replies.set(key, found);
+        version.value = version.peek() + 1;
+      },
+      () => asked.delete(key),
+    );
+  };
   watch(life, () => {
-    const kind = state.now.kind.value;
-    const few = kind.queries.text.length <= MOST_TOKENS;
-    const asked = kind.statistics.filter((name) => name === "entropy" || (few && PATTERNS.includes(name)));
-    for (const name of asked) {
-      if (replies.has(`${kind.kind}|${name}`)) continue;
-      source.statistic(kind.kind, name, life).then(
-        (reply) => {
-          replies.set(`${kind.kind}|${name}`, reply);
-          version.value = version.peek() + 1;
-        },
-        () => {},
-      );
-    }
+    const { kind, statistics, queries } = state.now.kind.value;
+    if (statistics.includes("entropy")) ask(kind, "entropy");
+    if (queries.text.length > MOST_TOKENS) return;
+    if (statistics.includes("sink_share")) ask(kind, "sink_share");
+    if (statistics.length > 0) ask(kind, "roles");
   });
-  const read = (kind: KindInfo, name: string, [layer, head]: Head) => {
-    const reply = replies.get(`${kind.kind}|${name}`);
-    return reply?.data[kind.layers.indexOf(layer) * (reply.shape[1] ?? 0) + head] ?? Number.NaN;
-  };
-  const chanceOf = (kind: KindInfo, name: string, [layer]: Head) => {
-    const levels = replies.get(`${kind.kind}|${name}`)?.info?.chance;
-    const level: unknown = Array.isArray(levels) ? levels[kind.layers.indexOf(layer)] : null;
-    return typeof level === "number" ? level : Number.NaN;
-  };
-  return (head) => {
+  const read = (name: string, [layer, head]: Head) => {
     void version.value;
     const kind = state.now.kind.value;
-    const found: string[] = [];
-    const scores = PATTERNS.map((name) => {
-      const score = read(kind, name, head);
-      const chance = chanceOf(kind, name, head);
-      return { name, score, chance, margin: (score - chance) / (1 - chance) };
-    }).filter(({ margin }) => margin >= CLEAR);
-    const best = scores.sort((a, b) => b.margin - a.margin)[0];
-    const entropy = read(kind, "entropy", head);
-    if (best) {
-      found.push(`${words(best.name)} ${fixed(best.score, 2)}`, `chance ${fixed(best.chance, 2)}`);
-    } else if (entropy >= BROAD) found.push("broad");
-    if (!Number.isNaN(entropy)) found.push(`entropy ${fixed(entropy, 2)}`);
-    return found;
+    const reply = replies.get(`${kind.kind}|${name}`);
+    return reply?.data[kind.layers.indexOf(layer) * (reply.shape[1] ?? 0) + head];
+  };
+  return {
+    sinkShare: (head) => read("sink_share", head),
+    chips: (head) => {
+      const found: string[] = [];
+      const entropy = read("entropy", head) ?? Number.NaN;
+      const kind = state.now.kind.value;
+      const roles = replies.get(`${kind.kind}|roles`);
+      const role = roles && roleAt(roles, kind.layers.indexOf(head[0]), head[1]);
+      if (role?.name === "broad") found.push("broad");
+      else if (role)
+        found.push(`${roleLabel(role.name)} ${fixed(role.score, 2)} · chance ${fixed(role.chance, 2)}`);
+      if (!Number.isNaN(entropy)) found.push(`entropy ${fixed(entropy, 2)}`);
+      return found;
+    },
   };
 }

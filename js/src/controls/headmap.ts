@@ -1,24 +1,41 @@
+import { type Signal, signal } from "@preact/signals-core";
 import { clamp } from "../basics.js";
 import { type Context, inkOf, paletteOf } from "../context.js";
 import { seriesOf } from "../data.js";
-import { el, isShortcut, listenTo, onSize, prepare, setAttribute, setStyle, watch } from "../dom.js";
-import { cellColor, paintHeadGrid, ringHead } from "../draw/headmap.js";
-import { css } from "../draw/palette.js";
+import {
+  el,
+  focusedIn,
+  isShortcut,
+  listenTo,
+  onSize,
+  prepare,
+  setAttribute,
+  setStyle,
+  setText,
+  watch,
+} from "../dom.js";
+import { type CellLook, cellColor, paintHeadGrid, ROOM_FOR_SIGN, ringHead } from "../draw/headmap.js";
+import { css, inkOn, type Palette } from "../draw/palette.js";
 import { GridCell } from "../gridcell.js";
 import type { Head, KindInfo } from "../protocol.js";
 import { makeColorScale } from "../scale.js";
 import { sameHead } from "../state.js";
 import { fixed } from "../text.js";
 import type { HeadValues } from "./headvalues.js";
+import { roleColor, roleLabel } from "./roles.js";
 import { selectHead } from "./selection.js";
 
 const MOST_CELLS = 32;
+/** Cells smaller than this are hard to hit. */
+const SMALL = 7;
 const LABEL = 26;
 
 /** Layers × heads, coloured by a question; the selector of layer and heads. */
 export class HeadMap {
   readonly element = el("div", { class: "headmap" });
   readonly scale = makeColorScale();
+  /** Whether the cells are small, or would be if the map were not given more room. */
+  readonly large = signal(false);
   readonly #draw = () => this.#paint();
   #cells: HTMLElement[][] = [];
   #canvas: HTMLCanvasElement | null = null;
@@ -30,15 +47,19 @@ export class HeadMap {
   constructor(
     readonly context: Context,
     readonly values: HeadValues,
+    /** The one role that is shown; null for all. */
+    readonly only: Signal<string | null>,
   ) {
     const { state, life, scheduler } = context;
     onSize(this.element, life, (width) => {
+      const before = this.#pitch;
       if (width > 0) this.#fit(width);
+      if (this.#pitch !== before && this.#canvas) this.#kind = undefined;
       scheduler.paint(this.#draw);
     });
     watch(life, () => {
       void [state.now.kind.value, state.now.heads.value, state.page.dark.value, values.version.value];
-      void [state.synced.color_scale.value, values.question.value];
+      void [state.synced.color_scale.value, values.question.value, this.only.value];
       scheduler.paint(this.#draw);
     });
     this.#listen();
@@ -49,14 +70,16 @@ export class HeadMap {
   }
 
   #fit(width: number): void {
+    if (!this.context.state.page.wideHeads.peek()) this.large.value = (width - LABEL) / this.#most < SMALL;
     this.#pitch = clamp(Math.floor((width - LABEL) / this.#most), 3, 15);
     setStyle(this.element, "--pitch", this.#pitch);
     setStyle(this.element, "--gap", this.#pitch > 5 ? "1px" : "0px");
   }
 
   #build(kind: KindInfo): void {
+    const [row, head] = this.#at;
+    if (kind.layers[row] === undefined || head >= (kind.heads[row] ?? 0)) this.#at = [0, 0];
     this.#kind = kind;
-    this.#at = [0, 0];
     this.#cells = [];
     this.#canvas = null;
     this.#proxy = null;
@@ -119,11 +142,28 @@ export class HeadMap {
 
   #name(row: number, head: number): string {
     const value = this.values.valueAt(row, head);
+    const role = this.values.roleAt(row, head);
+    if (role !== undefined) {
+      const said = role
+        ? `${roleLabel(role.name)} ${fixed(role.score, 2)}, chance ${fixed(role.chance, 2)}`
+        : "no clear role";
+      return `Layer ${this.#kind?.layers[row]}, head ${head}: ${said}`;
+    }
     const number =
       value === undefined
         ? ""
         : `: ${this.values.question.value.label} ${Number.isNaN(value) ? "none" : fixed(value, 2)}`;
     return `Layer ${this.#kind?.layers[row]}, head ${head}${number}`;
+  }
+
+  #look(palette: Palette, row: number, head: number): CellLook {
+    const role = this.values.roleAt(row, head);
+    if (role === undefined) return { color: cellColor(palette, this.values.strengthAt(row, head)) };
+    if (!role || (this.only.value !== null && this.only.value !== role.name)) {
+      return { color: palette.placeholder };
+    }
+    const color = roleColor(palette, role.name);
+    return { color: css(color), sign: role.sign, ink: inkOn(color) };
   }
 
   #paint(): void {
@@ -151,7 +191,10 @@ export class HeadMap {
     this.#cells.forEach((row, at) => {
       row.forEach((cell, head) => {
         const chosen = heads.findIndex((other) => sameHead(other, [kind.layers[at] as number, head]));
-        setStyle(cell, "background-color", cellColor(palette, this.values.strengthAt(at, head)));
+        const look = this.#look(palette, at, head);
+        setStyle(cell, "background-color", look.color);
+        setStyle(cell, "color", look.ink ?? "");
+        setText(cell, this.#pitch >= ROOM_FOR_SIGN ? (look.sign ?? "") : "");
         if (chosen < 0) cell.style.removeProperty("--ring");
         else setStyle(cell, "--ring", inks[chosen] as string);
         setAttribute(cell, "aria-selected", String(chosen >= 0));
@@ -170,12 +213,12 @@ export class HeadMap {
     const pitch = this.#pitch;
     const pen = prepare(canvas, this.#most * pitch, kind.layers.length * pitch);
     const exists = (row: number, head: number) => head < (kind.heads[row] ?? 0);
-    const at = (row: number, head: number) =>
-      exists(row, head) ? (this.values.strengthAt(row, head) ?? Number.NaN) : undefined;
     if (pen) {
       const palette = paletteOf(this.context.state);
-      const grid = { layers: kind.layers.length, heads: this.#most, pitch, at };
-      paintHeadGrid(pen, grid, palette);
+      const look = (row: number, head: number) =>
+        exists(row, head) ? this.#look(palette, row, head) : undefined;
+      const grid = { layers: kind.layers.length, heads: this.#most, pitch, look };
+      paintHeadGrid(pen, grid);
       heads.forEach(([layer, head], index) => {
         ringHead(pen, grid, [kind.layers.indexOf(layer), head], [palette.ground, inks[index] as string]);
       });
@@ -192,8 +235,7 @@ export class HeadMap {
   }
 
   #focused(): boolean {
-    const root = this.element.getRootNode() as Document | ShadowRoot;
-    return root.activeElement !== null && this.element.contains(root.activeElement);
+    return focusedIn(this.element) !== null;
   }
 
   #place(event: Event): [number, number] | null {

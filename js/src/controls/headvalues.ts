@@ -4,11 +4,12 @@ import { type Domain, domainOf, strengthOf } from "../attention/strength.js";
 import { atEnd, givenUp, messageOf } from "../basics.js";
 import type { Context } from "../context.js";
 import { watch } from "../dom.js";
-import type { Reply } from "../protocol.js";
+import type { KindInfo, Reply } from "../protocol.js";
 import { spoken, words } from "../text.js";
+import { type Role, roleAt } from "./roles.js";
 
 export interface Question {
-  /** "pair" or the name of a statistic; empty if nothing can be asked. */
+  /** "pair", "role" or the name of a statistic; empty if nothing can be asked. */
   name: string;
   label: string;
   query?: number;
@@ -21,7 +22,9 @@ export interface HeadValues {
   valueAt(layer: number, head: number): number | undefined;
   strengthAt(layer: number, head: number): number | undefined;
   version: ReadonlySignal<number>;
-  /** The numbers at the ends of the colours; undefined until there are any. */
+  /** The role of a head where heads are coloured by role; null for one without a clear role. */
+  roleAt(layer: number, head: number): Role | null | undefined;
+  /** The numbers at the ends of the colours; undefined until there are any, or where colours stand for roles. */
   readonly domain: Domain | undefined;
 }
 
@@ -35,16 +38,21 @@ export function pairLabel({ state }: Context): string | null {
   return `${spoken(from)} → ${spoken(to)}`;
 }
 
+/** What heads are to be coloured by: where nothing was chosen, a comparison shows what changed. */
+function wishOf(chosen: string, view: string, { statistics }: KindInfo): string {
+  return chosen === "auto" && view === "compare" && statistics.includes("change") ? "change" : chosen;
+}
+
 /** Asks for what the head map is coloured by, and keeps the last answer while the next is on its way. */
 export function headValues(context: Context): HeadValues {
   const { state, source, scheduler, life } = context;
   const question = computed((): Question => {
     const { kind, activeQuery, activeKey, query, key, queries, keys } = state.now;
     const { statistics } = kind.value;
-    const wish = state.page.colorBy.value;
+    const wish = wishOf(state.synced.color_by.value, state.synced.view.value, kind.value);
     const pair = pairLabel(context);
     const anyPin = query.value !== null || key.value !== null;
-    const wantsPair = wish === "pair" || (wish === null && (anyPin || statistics.length === 0));
+    const wantsPair = wish === "pair" || (wish === "auto" && (anyPin || statistics.length === 0));
     if (pair && wantsPair) {
       const from = queries.value.units[activeQuery.value ?? 0]?.from ?? 0;
       return {
@@ -54,11 +62,11 @@ export function headValues(context: Context): HeadValues {
         key: keys.value.units[activeKey.value ?? 0]?.from ?? 0,
       };
     }
-    const name = wish && statistics.includes(wish) ? wish : (statistics[0] ?? "");
+    const name = wish === "role" || statistics.includes(wish) ? wish : (statistics[0] ?? "");
     return { name, label: words(name) };
   });
 
-  let answer: { reply: Reply; kind: string } | null = null;
+  let answer: { reply: Reply; kind: string; name: string } | null = null;
   let ends: Domain = { least: 0, most: 1 };
   let strength: (value: number) => number = () => 0;
   let asking: AbortController | null = null;
@@ -74,11 +82,13 @@ export function headValues(context: Context): HeadValues {
     const promise =
       query !== undefined && key !== undefined
         ? source.pair(kind, query, key, wanted)
-        : source.statistic(kind, name, wanted);
+        : name === "role"
+          ? source.ask({ type: "roles", kind }, wanted)
+          : source.statistic(kind, name, wanted);
     promise.then(
       (reply) => {
         if (wanted.aborted) return;
-        answer = { reply, kind };
+        answer = { reply, kind, name };
         version.value = version.peek() + 1;
       },
       (error: unknown) => {
@@ -105,15 +115,19 @@ export function headValues(context: Context): HeadValues {
 
   const valueAt = (layer: number, head: number) => {
     if (!answer || answer.kind !== state.now.kind.peek().kind) return undefined;
-    return answer.reply.data[layer * (answer.reply.shape[1] ?? 0) + head];
+    const [, most = 0] = answer.reply.shape;
+    const at = layer * most + head;
+    return answer.reply.data[answer.name === "role" ? 3 * at + 1 : at];
   };
+  const isRole = () => answer?.name === "role" && answer.kind === state.now.kind.peek().kind;
   return {
     question,
     version,
     valueAt,
     get domain() {
-      return answer ? ends : undefined;
+      return answer && !isRole() ? ends : undefined;
     },
+    roleAt: (layer, head) => (answer && isRole() ? roleAt(answer.reply, layer, head) : undefined),
     strengthAt: (layer, head) => {
       const value = valueAt(layer, head);
       return value === undefined ? undefined : strength(value);

@@ -1,6 +1,7 @@
 import type { Context } from "../context.js";
 import { el, watch } from "../dom.js";
-import type { Notes } from "../protocol.js";
+import type { Head, Notes } from "../protocol.js";
+import type { Habits } from "./chips.js";
 
 const CLOSE = 1e-3;
 const number = (value: number) =>
@@ -14,21 +15,37 @@ export function rowSums({ row_sums: sums }: Notes): { text: string; whole: boole
 }
 
 /** How far the numbers can be trusted. */
-export function honesty({ state, life }: Context): HTMLElement {
+export function honesty({ state, life }: Context, habits: Habits): HTMLElement {
   const list = el("dl", { class: "honesty", "aria-label": "How far the numbers can be trusted" });
   watch(life, () => {
-    const { notes } = state.now.kind.value;
+    const { notes, keys, layers } = state.now.kind.value;
+    const heads = state.now.heads.value;
+    const head = heads[heads.length - 1] as Head;
     const facts: [string, string][] = [];
     const sums = rowSums(notes);
     if (sums) facts.push(["row sums", sums.whole ? "1 ✓" : sums.text.replace("rows sum to ", "")]);
+    const sink = habits.sinkShare(head);
+    if (sink !== undefined && !Number.isNaN(sink)) {
+      facts.push([`L${head[0]} H${head[1]} on the first ${keys ? "key" : "token"}`, share(sink)]);
+    }
+    if (notes.masked !== null) facts.push(["masked", share(notes.masked)]);
+    facts.push(["rows that see no key", notes.blind === 0 ? "none" : `${notes.blind}, left out`]);
     if (notes.dtype) facts.push(["computed in", notes.dtype]);
-    if (notes.masked !== null) facts.push(["masked", `${(100 * notes.masked).toFixed(0)} %`]);
     if (notes.check !== null) facts.push(["off the model’s own", `≤ ${number(notes.check)}`]);
+    const { unchecked } = notes;
+    const all = unchecked.length === layers.length;
+    if (unchecked.length > 0)
+      facts.push(["not checked", all ? "every layer" : `layers ${shortened(unchecked)}`]);
+    else facts.push(["checked", `${layers.length} of ${layers.length} layers`]);
     if (notes.error) facts.push(["stored to within", number(notes.error)]);
     list.replaceChildren(
       ...facts.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))),
     );
-    list.hidden = facts.length === 0;
   });
   return list;
 }
+
+const share = (value: number) => `${(100 * value).toFixed(0)} %`;
+
+const shortened = (numbers: readonly number[]) =>
+  numbers.slice(0, 4).join(", ") + (numbers.length > 4 ? " …" : "");

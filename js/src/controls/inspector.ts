@@ -7,19 +7,21 @@ import { el, setStyle, watch } from "../dom.js";
 import { css } from "../draw/palette.js";
 import { fixed, pieces } from "../text.js";
 import { rowStrengths } from "../views/lines.js";
-import { headChips } from "./chips.js";
+import { makeCaveat } from "./caveat.js";
+import { headHabits } from "./chips.js";
+import { makeFindings } from "./findings.js";
 import { honesty } from "./honesty.js";
 import { type Subject, subjectOf, summary, valuesOf } from "./subject.js";
 
 const SETTLE_MS = 40;
-const CAVEAT = "Weights say where this head looked, not why the model answered.";
 
 /** The right rail: exact numbers for the token in question. */
 export function makeInspector(context: Context): HTMLElement {
   const { state, data, life, scheduler } = context;
   const body = el("div", { class: "inspector-body" });
-  const strip = honesty(context);
-  const chips = headChips(context);
+  const habits = headHabits(context);
+  const strip = honesty(context, habits);
+  const { chips } = habits;
   const later = scheduler.settle(SETTLE_MS);
   let announced = "";
 
@@ -49,7 +51,8 @@ export function makeInspector(context: Context): HTMLElement {
     "div",
     { class: "rail rail-details", role: "region", "aria-label": "Inspector", tabindex: 0 },
     body,
-    el("p", { class: "caveat" }, CAVEAT),
+    makeCaveat(context),
+    makeFindings(context),
     strip,
   );
 }

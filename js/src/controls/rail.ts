@@ -4,14 +4,10 @@ import { seriesOf } from "../data.js";
 import { button, el, setStyle, watch } from "../dom.js";
 import { css } from "../draw/palette.js";
 import type { Traits } from "../state.js";
-import { words } from "../text.js";
 import { checkbox, select, setOptions } from "./fields.js";
-import { HeadMap } from "./headmap.js";
-import { headValues, pairLabel } from "./headvalues.js";
+import { headSection } from "./heads.js";
 import { makeSearch } from "./search.js";
 import { selectHead } from "./selection.js";
-
-const AUTO = "";
 
 /** The left rail: which heads, and what of them is shown. */
 export function makeRail(context: Context): { element: HTMLElement; focusSearch(): void } {
@@ -27,25 +23,6 @@ export function makeRail(context: Context): { element: HTMLElement; focusSearch(
     search.element,
   );
   return { element, focusSearch: search.focus };
-}
-
-function headSection(context: Context): HTMLElement[] {
-  const { state, life } = context;
-  const values = headValues(context);
-  const menu = el("select", { "aria-label": "Heads coloured by", class: "question" });
-  menu.addEventListener("change", () => {
-    state.page.colorBy.value = menu.value === AUTO ? null : menu.value;
-  });
-  watch(life, () => {
-    const { statistics } = state.now.kind.value;
-    const pair = pairLabel(context);
-    const options: [string, string][] = statistics.map((name) => [name, words(name)]);
-    if (pair || options.length === 0) options.unshift(["pair", pair ? `“${pair}”` : "pin a query and a key"]);
-    setOptions(menu, options);
-    menu.value = values.question.value.name || "pair";
-  });
-  const map = new HeadMap(context, values);
-  return [el("h3", { class: "question-line" }, "Heads — coloured by ", menu), map.element, map.scale.element];
 }
 
 function chips(context: Context): HTMLElement {

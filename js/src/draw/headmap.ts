@@ -1,12 +1,19 @@
 import { clamp } from "../basics.js";
 import { css, type Palette, rampAt } from "./palette.js";
 
+export interface CellLook {
+  color: string;
+  /** What stands in the cell where there is room for it. */
+  sign?: string;
+  ink?: string;
+}
+
 export interface HeadGrid {
   layers: number;
   heads: number;
   pitch: number;
-  /** Strength between 0 and 1, NaN where there is no number, undefined where there is no head. */
-  at: (layer: number, head: number) => number | undefined;
+  /** How a head is drawn; undefined where there is none. */
+  look: (layer: number, head: number) => CellLook | undefined;
 }
 
 export function cellColor(palette: Palette, strength: number | undefined): string {
@@ -14,14 +21,23 @@ export function cellColor(palette: Palette, strength: number | undefined): strin
   return css(rampAt(palette.ramp, 0.04 + 0.66 * strength));
 }
 
-export function paintHeadGrid(context: CanvasRenderingContext2D, grid: HeadGrid, palette: Palette): void {
+/** Pixels from which a cell has room for a sign. */
+export const ROOM_FOR_SIGN = 9;
+
+export function paintHeadGrid(context: CanvasRenderingContext2D, grid: HeadGrid): void {
   const gap = grid.pitch > 4 ? 1 : 0;
   for (let layer = 0; layer < grid.layers; layer++) {
     for (let head = 0; head < grid.heads; head++) {
-      const strength = grid.at(layer, head);
-      if (strength === undefined) continue;
-      context.fillStyle = cellColor(palette, strength);
+      const look = grid.look(layer, head);
+      if (!look) continue;
+      context.fillStyle = look.color;
       context.fillRect(head * grid.pitch, layer * grid.pitch, grid.pitch - gap, grid.pitch - gap);
+      if (!look.sign || grid.pitch < ROOM_FOR_SIGN) continue;
+      context.fillStyle = look.ink ?? "";
+      context.font = `${Math.round(grid.pitch * 0.75)}px system-ui, sans-serif`;
+      context.textAlign = "center";
+      context.textBaseline = "middle";
+      context.fillText(look.sign, (head + 0.5) * grid.pitch - gap / 2, (layer + 0.5) * grid.pitch);
     }
   }
 }

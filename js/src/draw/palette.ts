@@ -2,6 +2,7 @@ import { clamp } from "../basics.js";
 export type Color = readonly [red: number, green: number, blue: number];
 
 export interface Palette {
+  dark: boolean;
   ink: string;
   faint: string;
   line: string;
@@ -53,7 +54,36 @@ const DARK_HEADS: Color[] = [
   [200, 196, 80],
 ];
 
+/** Kinds that have no order, told apart by a sign too: Tol's muted colours, made to stand on either ground. */
+export const ROLE_COLORS: Record<"light" | "dark", readonly Color[]> = {
+  light: [
+    [51, 34, 136],
+    [136, 204, 238],
+    [68, 170, 153],
+    [221, 204, 119],
+    [204, 102, 119],
+    [170, 68, 153],
+    [17, 119, 51],
+    [136, 34, 85],
+    [153, 153, 51],
+    [187, 187, 187],
+  ],
+  dark: [
+    [140, 126, 230],
+    [136, 204, 238],
+    [68, 180, 160],
+    [221, 204, 119],
+    [224, 122, 138],
+    [200, 100, 182],
+    [60, 165, 95],
+    [190, 80, 136],
+    [173, 173, 71],
+    [120, 126, 134],
+  ],
+};
+
 export const LIGHT: Palette = {
+  dark: false,
   ink: "#1f2328",
   faint: "#57606a",
   line: "#d8dee4",
@@ -82,6 +112,7 @@ export const LIGHT: Palette = {
 };
 
 export const DARK: Palette = {
+  dark: true,
   ink: "#e6e9ee",
   faint: "#9aa4b0",
   line: "#2d333b",

@@ -36,7 +36,17 @@ interface Flight {
 
 const IN_FLIGHT = 2;
 /** Questions about all heads or all tokens, which take the kernel longer. */
-const LONG = new Set(["statistic", "overview", "overviews", "pair", "likeness", "roles"]);
+const LONG = new Set([
+  "statistic",
+  "overview",
+  "overviews",
+  "pair",
+  "likeness",
+  "roles",
+  "findings",
+  "links",
+  "ablate",
+]);
 const NO_ANSWER = "The kernel does not answer. It may be busy or gone; what is already here still works.";
 
 let serial = 0;

@@ -14,7 +14,6 @@ import { RowPair } from "./compare-row.js";
 import { makeSecond, type Second } from "./compare-second.js";
 import type { View } from "./registry.js";
 
-const CHANGE = "change";
 /** Narrower than this, one matrix stands at a time. */
 const THREE = 470;
 
@@ -106,10 +105,7 @@ class Compare implements View {
       this.#width = width;
       scheduler.paint(this.#draw);
     });
-    const wish = state.page.colorBy.peek();
-    if (wish === null) state.page.colorBy.value = CHANGE;
     atEnd(life, () => {
-      if (wish === null && state.page.colorBy.peek() === CHANGE) state.page.colorBy.value = null;
       for (const each of [data, this.#second.peek().context.data]) {
         for (const purpose of ["matrix", "compare row"]) each.need(purpose, []);
         each.needColumns("compare column", []);

@@ -1,11 +1,11 @@
-import { signal } from "@preact/signals-core";
 import { atEnd, clamp, givenUp, messageOf, range } from "../basics.js";
 import { type Context, inkOf, paletteOf } from "../context.js";
 import { select, setOptions } from "../controls/fields.js";
+import { type Role, roleAt, roleColor, roleLabel } from "../controls/roles.js";
 import { selectHead } from "../controls/selection.js";
 import { seriesOf } from "../data.js";
 import { el, isShortcut, listenTo, onSize, prepare, setAttribute, setStyle, setText, watch } from "../dom.js";
-import { css, type Palette } from "../draw/palette.js";
+import { css, inkOn, type Palette } from "../draw/palette.js";
 import { GridCell } from "../gridcell.js";
 import type { Head, KindInfo, Reply } from "../protocol.js";
 import { sameHead } from "../state.js";
@@ -17,7 +17,8 @@ import { Thumbnails } from "./thumbnails.js";
 const LEAST = 34;
 const MOST = 92;
 const GAP = 6;
-const LABEL = 13;
+/** Height of a line of text under a picture. */
+const LINE = 12;
 const PAD = 12;
 const SETTLE_MS = 80;
 const LAYER = "layer";
@@ -35,6 +36,9 @@ interface Layout {
 interface Order {
   heads: Head[];
   say(head: Head): string;
+  role?(head: Head): Role | null;
+  /** How the order came about, where that is worth knowing. */
+  note?: string;
 }
 
 class Grid implements View {
@@ -45,11 +49,10 @@ class Grid implements View {
   readonly #scroller: HTMLElement;
   readonly #note = el("div", { class: "legend" });
   readonly #order = select("order", [], (value) => {
-    this.#by.value = value;
+    this.context.state.set({ order_by: value });
   });
   readonly #proxy = new GridCell("All heads");
   readonly #thumbnails: Thumbnails;
-  readonly #by = signal(LAYER);
   readonly #replies = new Map<string, Reply>();
   readonly #later: (job: () => void) => void;
   readonly #draw = () => this.#paint();
@@ -73,7 +76,7 @@ class Grid implements View {
     onSize(this.#scroller, life, () => scheduler.paint(this.#draw));
     watch(life, () => this.#follow());
     watch(life, () => {
-      void [state.now.kind.value, state.now.heads.value, state.page.dark.value, this.#by.value];
+      void [state.now.kind.value, state.now.heads.value, state.page.dark.value, state.synced.order_by.value];
       scheduler.paint(this.#draw);
     });
     atEnd(life, () => this.#asking?.abort(life.reason));
@@ -84,7 +87,7 @@ class Grid implements View {
   #follow(): void {
     const { state, source, scheduler } = this.context;
     const kind = state.now.kind.value;
-    const by = this.#by.value;
+    const by = this.#by;
     setOptions(this.#order.field, [
       [LAYER, "layer and head"],
       [LIKENESS, "likeness"],
@@ -120,6 +123,13 @@ class Grid implements View {
     );
   }
 
+  /** The order asked for, or that of layers where this kind of attention has no such numbers. */
+  get #by(): string {
+    const { now, synced } = this.context.state;
+    const by = synced.order_by.value;
+    return by === LIKENESS || by === ROLE || now.kind.value.statistics.includes(by) ? by : LAYER;
+  }
+
   #measure(): void {
     const width = this.#scroller.clientWidth;
     const height = this.#scroller.clientHeight;
@@ -134,7 +144,7 @@ class Grid implements View {
   }
 
   get #pitch(): number {
-    return this.#layout.size + GAP + LABEL;
+    return this.#layout.size + GAP + 1 + LINE * (this.#by === LAYER || this.#by === LIKENESS ? 1 : 2);
   }
 
   get #rows(): number {
@@ -185,7 +195,7 @@ class Grid implements View {
     );
     setText(
       this.#note,
-      `${heads.length} heads, each from 0 to its own largest weight · click opens a head, shift-click adds it`,
+      `${heads.length} heads, each from 0 to its own largest weight · click opens a head, shift-click adds it${this.#shown.note ?? ""}`,
     );
   }
 
@@ -220,20 +230,28 @@ class Grid implements View {
     const said = this.#shown.say(head);
     pen.font = "10px system-ui, sans-serif";
     pen.fillStyle = palette.faint;
-    pen.fillText(
-      size < 44 && said ? said : [`L${head[0]} H${head[1]}`, said].filter(Boolean).join(" "),
-      x,
-      y,
-      size + 4,
-    );
+    pen.fillText(`L${head[0]} H${head[1]}`, x, y, size + 4);
+    if (!said) return;
+    const role = this.#shown.role?.(head);
+    let left = x;
+    if (role) {
+      const color = roleColor(palette, role.name);
+      pen.fillStyle = css(color);
+      pen.fillRect(x, y + LINE - 1, 10, 11);
+      pen.fillStyle = inkOn(color);
+      pen.textAlign = "center";
+      pen.fillText(role.sign, x + 5, y + LINE);
+      pen.textAlign = "left";
+      left += 13;
+    }
+    pen.fillStyle = palette.ink;
+    pen.fillText(clipped(pen, said, x + size + 2 - left), left, y + LINE);
   }
 
   #name(head: Head): string {
     const said = this.#shown.say(head);
     const by =
-      this.#by.value === LAYER || !said
-        ? ""
-        : `: ${this.#by.value === ROLE ? "" : `${words(this.#by.value)} `}${said}`;
+      this.#by === LAYER || !said ? "" : `: ${this.#by === ROLE ? "" : `${words(this.#by)} `}${said}`;
     return `Layer ${head[0]}, head ${head[1]}${by}`;
   }
 
@@ -325,6 +343,18 @@ class Grid implements View {
   }
 }
 
+/** As much of a text as there is room for. */
+function clipped(pen: CanvasRenderingContext2D, text: string, room: number): string {
+  let length = text.length;
+  while (
+    length > 1 &&
+    pen.measureText(text.slice(0, length) + (length < text.length ? "…" : "")).width > room
+  ) {
+    length -= 1;
+  }
+  return length < text.length ? `${text.slice(0, length)}…` : text;
+}
+
 /** Keeps the shape of a rectangle that is taller than wide, or the other way round. */
 function scaled({ width, height }: HTMLCanvasElement, size: number): [number, number] {
   const scale = size / Math.max(width, height, 1);
@@ -334,21 +364,34 @@ function scaled({ width, height }: HTMLCanvasElement, size: number): [number, nu
 function orderOf(kind: KindInfo, by: string, reply: Reply): Order {
   const heads = headsOf(kind);
   const value = (head: Head) => numberOf(kind, reply, head);
-  if (by === LIKENESS) return { heads: byNumber(heads, value, "up"), say: () => "" };
+  if (by === LIKENESS) {
+    return { heads: byNumber(heads, value, "up"), say: () => "", note: comparedNote(reply) };
+  }
   if (by !== ROLE) {
     return {
       heads: byNumber(heads, value, "down"),
       say: (head) => (Number.isNaN(value(head)) ? "none" : fixed(value(head), 2)),
     };
   }
-  const names = Array.isArray(reply.info?.roles) ? reply.info.roles : [];
+  const role = ([layer, head]: Head) => roleAt(reply, kind.layers.indexOf(layer), head);
   return {
     heads: byNumber(heads, value, "up"),
+    role,
     say: (head) => {
-      const name = names[value(head)];
-      return typeof name === "string" ? words(name) : "no clear role";
+      const found = role(head);
+      return found ? roleLabel(found.name) : "no clear role";
     },
   };
+}
+
+/** Says so where heads were compared on a part of the text. */
+function comparedNote({ info }: Reply): string {
+  const parts = (["queries", "keys"] as const).flatMap((side) => {
+    const [compared, all] = Array.isArray(info?.[side]) ? info[side] : [];
+    const what = side === "keys" ? "groups of keys" : "queries";
+    return Number(compared) < Number(all) ? [`${compared} ${what} of ${all}`] : [];
+  });
+  return parts.length > 0 ? ` · compared over ${parts.join(", ")}` : "";
 }
 
 export function createGrid(context: Context): View {

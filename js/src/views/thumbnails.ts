@@ -7,6 +7,7 @@ import type { Head } from "../protocol.js";
 
 const TOGETHER = 16;
 const SIZE = 48;
+const MOST_PAINTED = 1024;
 
 interface Picture {
   cells: Float32Array;
@@ -78,6 +79,8 @@ export class Thumbnails {
     if (!picture) return undefined;
     const canvas = paint(picture, palette);
     this.#painted.set(name, canvas);
+    const [oldest] = this.#painted.keys();
+    if (this.#painted.size > MOST_PAINTED && oldest !== undefined) this.#painted.delete(oldest);
     return canvas;
   }
 }

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from attnscope.analysis.likeness import head_distance, heads_of
+from attnscope.analysis.likeness import divergence_sums, head_distance, heads_of
 from attnscope.analysis.tables import table
 from attnscope.errors import InputError
 
 if TYPE_CHECKING:
+    from attnscope.analysis.likeness import Sample
     from attnscope.attention.capture import Capture
 
 MOST_ORDERED = 512
@@ -91,8 +92,13 @@ def head_clusters(
     )
 
 
-def likeness_order(c: Capture, *, kind: str | None = None) -> list[tuple[int, int]]:
+def likeness_order(c: Capture, *, sample: Sample | None = None, kind: str | None = None) -> list[tuple[int, int]]:
     """Order the heads so that like ones stand together: the leaves of the tree :func:`head_clusters` cuts.
+
+    Parameters
+    ----------
+    sample
+        Some queries and groups of keys to compare; None for as :func:`head_distance` does.
 
     Returns
     -------
@@ -103,7 +109,7 @@ def likeness_order(c: Capture, *, kind: str | None = None) -> list[tuple[int, in
     from scipy.spatial.distance import squareform
 
     names = heads_of(c, kind=kind)
-    distance = np.sqrt(head_distance(c, kind=kind).astype(np.float64))
+    distance = np.sqrt(divergence_sums(c, sample=sample, kind=kind).mean.astype(np.float64))
     np.fill_diagonal(distance, 0)
     blank = np.isnan(distance).sum(axis=1) >= len(names) - 1
     known = np.flatnonzero(~blank) if len(names) > 1 else np.arange(len(names))

@@ -11,6 +11,8 @@ from attnscope.attention.compute import row_blocks
 from attnscope.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from attnscope.attention.capture import Attention, Capture
 
 MOST_COMPARED = 2048
@@ -133,19 +135,9 @@ def _shares_as_good(
 
     A search in either direction is compared with pairs taken in either direction.
     """
-    one_sequence = attention.queries is attention.keys
     rows, columns = _content(attention.queries.special), _content(attention.keys.special)
-    counted = np.ones((rows.size, columns.size), bool)
-    if one_sequence:
-        np.fill_diagonal(counted, val=False)
-    seen, best = np.zeros_like(counted), np.zeros(counted.shape, np.float32)
-    for layer in attention.stored.values():
-        for block in row_blocks(rows.size, layer.n_keys):
-            seen[block] |= layer.mask.allowed(rows[block])[:, columns]
-            for head in range(layer.n_heads):
-                np.maximum(best[block], layer.weight_rows(head, rows[block])[:, columns], out=best[block])
-    counted &= seen
-    if one_sequence and direction == "either":
+    best, counted = _best_links(attention, rows, columns)
+    if attention.queries is attention.keys and direction == "either":
         best, counted = np.maximum(best, best.T), np.triu(counted | counted.T)
         asked = asked | {(j, i) for i, j in asked}
     for i, j in asked:
@@ -154,6 +146,42 @@ def _shares_as_good(
     if not others.size:
         return np.full(len(weights), np.nan)
     return 1 - np.searchsorted(others, weights.astype(np.float32), side="left") / others.size
+
+
+def link_levels(c: Capture, *, go_on: Callable[[], object] = lambda: None, kind: str | None = None) -> np.ndarray:
+    """Give, for every pair of content tokens, the largest weight any head has from one to the other.
+
+    Parameters
+    ----------
+    go_on
+        Called between layers; may raise to stop.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 [pairs], in ascending order; what ``share_as_good`` of :func:`find_heads` is read off.
+    """
+    attention = c[c.kinds[0] if kind is None else kind]
+    rows, columns = _content(attention.queries.special), _content(attention.keys.special)
+    best, counted = _best_links(attention, rows, columns, go_on)
+    return np.sort(best[counted])
+
+
+def _best_links(
+    attention: Attention, rows: np.ndarray, columns: np.ndarray, go_on: Callable[[], object] = lambda: None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The largest weight of any head between some queries and keys, and which of these pairs can be linked at all."""
+    counted = np.ones((rows.size, columns.size), bool)
+    if attention.queries is attention.keys:
+        np.fill_diagonal(counted, val=False)
+    seen, best = np.zeros_like(counted), np.zeros(counted.shape, np.float32)
+    for layer in attention.stored.values():
+        go_on()
+        for block in row_blocks(rows.size, layer.n_keys):
+            seen[block] |= layer.mask.allowed(rows[block])[:, columns]
+            for head in range(layer.n_heads):
+                np.maximum(best[block], layer.weight_rows(head, rows[block])[:, columns], out=best[block])
+    return best, counted & seen
 
 
 def _content(special: np.ndarray) -> np.ndarray:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 CELLS = 1 << 20
 """Most weights of all heads together held at once."""
+FEWEST = 8
+"""Queries that are compared before keys are taken together."""
 MOST_WORK = 1 << 35
 """Most pairs of weights compared; beyond that, evenly spaced queries. These take about a minute on one core."""
 
@@ -71,12 +73,16 @@ def head_distance(c: Capture, *, root: bool = False, content: bool = False, kind
     return np.sqrt(mean) if root else mean
 
 
-def divergence_sums(c: Capture, *, content: bool = False, kind: str | None = None) -> Sums:
+def divergence_sums(
+    c: Capture, *, content: bool = False, sample: Sample | None = None, kind: str | None = None
+) -> Sums:
     """Sum the divergences of :func:`head_distance` over queries, so that texts can be added up: [heads, heads]."""
     attention = attention_of(c, kind)
     n = sum(attention.head_counts)
     sums = Sums.none(n, n)
-    for rows in _all_heads(attention, content=content):
+    for rows in _all_heads(attention, content=content, positions=None if sample is None else sample.queries):
+        if sample is not None:
+            rows = np.add.reduceat(rows, sample.keys, axis=-1)
         own = bits(rows)
         for a in range(n):
             found = bits((rows[a] + rows[a:]) / 2) - (own[a] + own[a:]) / 2
@@ -85,6 +91,38 @@ def divergence_sums(c: Capture, *, content: bool = False, kind: str | None = Non
             sums.squares[a, a:] += np.nansum(found**2, axis=1)
             sums.count[a, a:] += (~np.isnan(found)).sum(axis=1)
     return Sums(*(np.triu(part) + np.triu(part, 1).T for part in (sums.total, sums.squares, sums.count)))
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Some queries, and groups of keys: what is compared where there is no time for all.
+
+    Parameters
+    ----------
+    queries
+        int [queries]: positions, evenly spaced.
+    keys
+        int [groups]: where each group of neighbouring keys begins. Their weights are added up, so that divergences
+        between groups are at most those between keys.
+    """
+
+    queries: np.ndarray
+    keys: np.ndarray
+
+
+def sampled(attention: Attention, work: int) -> Sample:
+    """Choose what to compare between every two heads within so many pairs of weights.
+
+    Keys stay apart as long as 8 queries can be compared.
+    """
+    pairs = max(1, sum(attention.head_counts) ** 2 // 2)
+    n_queries, n_keys = len(attention.queries), max(1, len(attention.keys))
+    groups = int(np.clip(work // (pairs * min(FEWEST, n_queries)), min(2, n_keys), n_keys))
+    count = int(np.clip(work // (pairs * groups), 1, n_queries))
+    return Sample(
+        np.unique(np.linspace(0, n_queries - 1, count).round().astype(int)),
+        np.linspace(0, n_keys, groups, endpoint=False).round().astype(int),
+    )
 
 
 def similar_heads(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attnscope.analysis.entropy import entropy
+from attnscope.analysis.measures import Share, normalized_entropy
 from attnscope.analysis.patterns import pattern_scores
 from attnscope.analysis.rows import attention_of, is_one_sequence
 from attnscope.analysis.tables import table
@@ -14,7 +15,11 @@ from attnscope.analysis.targets import ANYWHERE, AT_ONE_PLACE, PATTERNS
 from attnscope.errors import InputError
 
 if TYPE_CHECKING:
-    from attnscope.attention.capture import Capture
+    from collections.abc import Mapping
+
+    from attnscope.analysis.blocks import Target
+    from attnscope.analysis.measures import Measure
+    from attnscope.attention.capture import Attention, Capture
 
 FIRES, BROAD, FEWEST = 0.5, 0.9, 3
 """Margin from which a role fires, normalised entropy from which a head is broad, and the fewest rows that tell."""
@@ -57,13 +62,13 @@ def role_rows(
     if not 0 < threshold <= 1:
         raise InputError(f"A threshold for the margin is above 0 and at most 1, got {threshold!r}.")
     attention = attention_of(c, kind)
-    targets = PATTERNS if is_one_sequence(attention) else ANYWHERE
     scores = {
         name: score
-        for name, score in pattern_scores(c, targets, kind, content=content).items()
-        if score.rows.any() and bool((score.chance < 1).any())
+        for name, score in pattern_scores(c, _targets(attention), kind, content=content).items()
+        if can_show(score.chance, score.rows)
     }
     spread = entropy(c, content=content, kind=kind)
+    fires = firing({name: (score.mass, score.chance, score.rows) for name, score in scores.items()}, spread, threshold)
     rows: list[dict[str, Any]] = []
     for row, (number, layer) in enumerate(attention.stored.items()):
         for head in range(layer.n_heads):
@@ -76,10 +81,8 @@ def role_rows(
                     "chance": float(score.chance[place]),
                     "margin": float(score.margin[place]),
                     "rows": int(score.rows[place]),
-                    "fires": bool(score.rows[place] >= FEWEST and score.margin[place] >= threshold),
+                    "fires": bool(fires[name][place]),
                 }
-            if "local" in found and any(found[name]["fires"] for name in AT_ONE_PLACE if name in found):
-                found["local"]["fires"] = False
             if not np.isnan(spread[place]):
                 found["broad"] = {
                     "score": float(spread[place]),
@@ -87,7 +90,55 @@ def role_rows(
                     "chance": 1.0,
                     "margin": np.nan,
                     "rows": len(attention.queries),
-                    "fires": bool(spread[place] >= BROAD),
+                    "fires": bool(fires["broad"][place]),
                 }
             rows += [{"layer": number, "head": head, "role": name} | entry for name, entry in found.items()]
     return rows
+
+
+def role_measures(attention: Attention) -> dict[str, Measure]:
+    """Name the measures whose means over rows are the scores of :func:`head_roles`; that of ``broad`` comes last."""
+    return {**{name: Share(target) for name, target in _targets(attention).items()}, "broad": normalized_entropy}
+
+
+def can_show(chance: np.ndarray, rows: np.ndarray) -> bool:
+    """Whether any row sees a key of a pattern, and could look elsewhere."""
+    return bool(rows.any()) and bool((chance < 1).any())
+
+
+def firing(
+    scores: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]], spread: np.ndarray, threshold: float = FIRES
+) -> dict[str, np.ndarray]:
+    """Say which heads have which role.
+
+    Parameters
+    ----------
+    scores
+        Per pattern its score, its chance level and the number of rows, each [layers, heads].
+    spread
+        Normalised entropy, [layers, heads].
+
+    Returns
+    -------
+    dict of numpy.ndarray
+        Per role, ``broad`` among them, bool [layers, heads].
+    """
+    with np.errstate(invalid="ignore"):
+        fires = {
+            name: (rows >= FEWEST) & (margin_of(score, chance) >= threshold)
+            for name, (score, chance, rows) in scores.items()
+        }
+        if "local" in fires:
+            for name in AT_ONE_PLACE:
+                if name in fires:
+                    fires["local"] &= ~fires[name]
+        return {**fires, "broad": spread >= BROAD}
+
+
+def margin_of(score: np.ndarray, chance: np.ndarray) -> np.ndarray:
+    """Score above chance, as a share of what could be above it; NaN where nothing could."""
+    return np.divide(score - chance, 1 - chance, out=np.full(np.shape(score), np.nan), where=chance < 1)
+
+
+def _targets(attention: Attention) -> Mapping[str, Target]:
+    return PATTERNS if is_one_sequence(attention) else ANYWHERE

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from traitlets import TraitError
 
+from attnscope.analysis.statistics import measures_of
 from attnscope.attention.capture import Capture
 from attnscope.errors import AttnscopeError, InputTypeError, NotFoundError
 
@@ -81,6 +83,16 @@ def checked_positions(tokens: Tokens, name: str, wanted: Any) -> list[int]:
         raise SelectionError(f"{name} is a list of positions, tokens or words, got {wanted!r}.")
     positions = [checked_position(tokens, one) for one in wanted]
     return list(dict.fromkeys(position for position in positions if position is not None))
+
+
+def checked_name(capture: Capture, trait: str, wanted: str, *others: str) -> str:
+    """Give the name of a statistic some kind of attention has, or of something else."""
+    known = dict.fromkeys((*others, *(name for kind in capture.kinds for name in measures_of(capture, kind))))
+    if wanted not in known:
+        near = difflib.get_close_matches(wanted, known, n=1)
+        hint = f"Did you mean {near[0]!r}?" if near else f"There are {', '.join(known)}."
+        raise SelectionError(f"Heads have no {trait} {wanted!r}. {hint}")
+    return wanted
 
 
 def checked_spans(attention: Attention, spans: Any) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from attnscope.widget.selection import (
     SelectionError,
     checked_heads,
     checked_layer,
+    checked_name,
     checked_position,
     checked_positions,
     checked_spans,
@@ -25,7 +26,7 @@ from attnscope.widget.selection import (
     require_capture,
 )
 from attnscope.wire.assets import asset
-from attnscope.wire.comparing import describe_comparison, with_change
+from attnscope.wire.comparing import CHANGE, describe_comparison, with_change
 from attnscope.wire.describe import describe, measures_shown
 from attnscope.wire.first import first_answers
 from attnscope.wire.protocol import MEASURES
@@ -37,13 +38,14 @@ if TYPE_CHECKING:
 
     from attnscope.attention.capture import Attention, Capture
     from attnscope.widget.live import Live
+    from attnscope.wire.protocol import CaptureInfo
 
 VIEWS = ("links", "matrix", "grid", "text", "steps", "flow", "image", "compare")
 GROUPINGS = ("auto", "none", "span", "turn", "segment", "sentence")
 PUBLIC = (
     "kind", "view", "layer", "heads", "query", "key", "more_queries", "more_keys", "measure", "aggregate",
     "threshold", "special_tokens", "whole_words", "color_scale", "theme", "height", "spans", "group_by",
-    "visible_spaces",
+    "visible_spaces", "color_by", "order_by",
 )  # fmt: skip
 """The public traits: all that is on screen, in Python and in the page."""
 
@@ -76,6 +78,9 @@ class AttentionWidget(anywidget.AnyWidget):
         ``"auto"`` follows the host; ``"light"`` or ``"dark"``.
     compare
         A second capture to lay beside the first: another text, model or checkpoint.
+    model, tokenizer
+        The model that was captured, and what names its predictions: with them the page can switch heads off and see
+        what the model says instead. Without them it only looks.
     **traits
         Any other trait below.
     """
@@ -131,6 +136,11 @@ class AttentionWidget(anywidget.AnyWidget):
     the first of these that the text has."""
     visible_spaces = t.Bool(default_value=False).tag(sync=True)
     """Whether the text view shows spaces and line breaks as signs."""
+    color_by = t.Unicode("auto").tag(sync=True)
+    """What the head map is coloured by: the name of a statistic, ``"role"``, ``"pair"`` for the weight from the pinned
+    query to the pinned key, or ``"auto"`` for that where two tokens are pinned and the first statistic elsewhere."""
+    order_by = t.Unicode("layer").tag(sync=True)
+    """The order of the grid: ``"layer"``, ``"likeness"``, ``"role"`` or the name of a statistic."""
 
     def __init__(
         self,
@@ -144,6 +154,8 @@ class AttentionWidget(anywidget.AnyWidget):
         height: int = 480,
         theme: str = "auto",
         compare: Capture | None = None,
+        model: Any = None,
+        tokenizer: Any = None,
         **traits: Any,
     ) -> None:
         require_capture(capture)
@@ -161,11 +173,12 @@ class AttentionWidget(anywidget.AnyWidget):
         layer = checked_layer(attention, layer)
         heads = heads_in_layer(attention, [], layer) if heads is None else heads
         self.compared = compare
+        self._model, self._tokenizer = model, tokenizer
         compared: Any = {} if compare is None else describe_comparison(capture, compare)
-        self._desk = RequestDesk(Held(capture, compare), self._send_reply)
+        self._desk = RequestDesk(self._held(), self._send_reply)
         self._stop: Callable[[], object] | None = None
         super().__init__(
-            _capture=with_change(describe(capture), compared),
+            _capture=self._described(compared),
             _compare=compared,
             _first=first_answers(capture, kind, heads, checked_position(attention.queries, query)),
             kind=kind,
@@ -202,7 +215,7 @@ class AttentionWidget(anywidget.AnyWidget):
         layer = self.layer if self.layer in attention.stored else attention.layers[0]
         self._shown = capture
         compared: Any = {} if self.compared is None else describe_comparison(capture, self.compared)
-        self._desk.show(Held(capture, self.compared))
+        self._desk.show(self._held())
         with self.hold_sync():
             self.spans = fitting_spans(attention, self.spans)
             self.more_queries = [at for at in self.more_queries if at < len(attention.queries)]
@@ -215,7 +228,7 @@ class AttentionWidget(anywidget.AnyWidget):
             self.heads = heads or heads_in_layer(attention, [], layer)
             self._first = first_answers(capture, kind, self.heads, self.query)
             self._compare = compared
-            self._capture = dict(with_change(describe(capture), compared))
+            self._capture = dict(self._described(compared))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write what is on screen to a file; the suffix decides.
@@ -305,6 +318,13 @@ class AttentionWidget(anywidget.AnyWidget):
             )
         return self.capture[kind]
 
+    def _held(self) -> Held:
+        return Held(self._shown, self.compared, self._model, self._tokenizer)
+
+    def _described(self, compared: Any) -> CaptureInfo:
+        info = with_change(describe(self._shown), compared)
+        return {**info, "runs": True} if self._model is not None else info
+
     def _state(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in PUBLIC}
 
@@ -350,6 +370,14 @@ class AttentionWidget(anywidget.AnyWidget):
     @t.validate("spans")
     def _valid_spans(self, proposal: Any) -> list[dict[str, Any]]:
         return checked_spans(self._attention(self.kind), proposal["value"])
+
+    @t.validate("color_by")
+    def _valid_color_by(self, proposal: Any) -> str:
+        return checked_name(self._shown, "color_by", proposal["value"], "auto", "pair", "role", CHANGE)
+
+    @t.validate("order_by")
+    def _valid_order_by(self, proposal: Any) -> str:
+        return checked_name(self._shown, "order_by", proposal["value"], "layer", "likeness", "role", CHANGE)
 
     @t.validate("measure")
     def _valid_measure(self, proposal: Any) -> str:

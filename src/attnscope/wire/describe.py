@@ -97,6 +97,8 @@ def _notes(attention: Attention, error: float) -> Notes:
         "check": max(attention.check.values(), default=None),
         "masked": float(1 - seen),
         "error": error,
+        "blind": max(int((layer.mask.counts() == 0).sum()) for layer in attention.stored.values()),
+        "unchecked": [number for number in attention.layers if number not in attention.check],
     }
 
 

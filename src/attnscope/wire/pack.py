@@ -137,17 +137,19 @@ def _mask(mask: Mask, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
 
 
 def _first(info: CaptureInfo, held: Held, arrays: dict[str, np.ndarray]) -> list[dict[str, Any]]:
-    """Store every statistic, role and likeness of the heads, which the page has no time to compute."""
+    """Store every statistic, role, finding and likeness of the heads, which the page has no time to compute."""
     requests: list[dict[str, Any]] = []
     for kind in info["kinds"]:
         name = kind["kind"]
         requests += [{"type": "statistic", "kind": name, "statistic": one} for one in kind["statistics"]]
-        requests += [{"type": "roles", "kind": name}, {"type": "likeness", "kind": name}]
+        requests += [{"type": one, "kind": name} for one in ("roles", "findings", "links", "likeness")]
     pictures = range(len(held.capture.pictures))
     requests += [{"type": "picture", "kind": info["kinds"][0]["kind"], "number": number} for number in pictures]
     stored = []
     for request in requests:
         reply, buffers = answer(held, {"id": None, **request})
+        if not buffers:
+            continue  # the page says so where it is asked for
         values = np.frombuffer(buffers[0], "<f4").reshape(reply["shape"])
         stored.append({"request": request, "reply": {**reply, "data": _put(values, arrays)}})
     return stored

@@ -31,6 +31,8 @@ class Notes(TypedDict):
     check: float | None
     masked: float
     error: float
+    blind: NotRequired[int]
+    unchecked: NotRequired[list[int]]
 
 
 class KindInfo(TypedDict):
@@ -55,6 +57,7 @@ class CaptureInfo(TypedDict):
     model: str
     kinds: list[KindInfo]
     pictures: NotRequired[list[list[int]]]
+    runs: NotRequired[bool]
 
 
 class AlignmentInfo(TypedDict):

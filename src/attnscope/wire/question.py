@@ -31,11 +31,14 @@ class Held:
         The capture it is compared with; requests name it by ``capture: 1``.
     model
         The model the capture was made of, where the user gave it, to run it again.
+    tokenizer
+        Its tokenizer, to name what it predicts.
     """
 
     capture: Capture
     other: Capture | None = None
     model: Any = None
+    tokenizer: Any = None
 
 
 @dataclass(frozen=True)

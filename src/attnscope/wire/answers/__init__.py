@@ -8,6 +8,7 @@ from attnscope.wire.answers.cells import overview, weights
 from attnscope.wire.answers.flow import evolution, flow
 from attnscope.wire.answers.gallery import likeness, overviews, roles
 from attnscope.wire.answers.heads import pair, statistic
+from attnscope.wire.answers.judgement import ablate, findings, links
 from attnscope.wire.answers.picture import picture
 from attnscope.wire.answers.steps import steps, vectors
 
@@ -29,5 +30,8 @@ ANSWERS: dict[str, Callable[[Question], Numbers]] = {
     "overviews": overviews,
     "likeness": likeness,
     "roles": roles,
+    "findings": findings,
+    "links": links,
+    "ablate": ablate,
 }
 """By the type of the request."""

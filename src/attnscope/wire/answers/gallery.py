@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from attnscope.analysis.clusters import likeness_order
-from attnscope.analysis.roles import role_rows
+from attnscope.analysis.likeness import sampled
+from attnscope.analysis.roles import can_show, firing, margin_of, role_measures
 from attnscope.errors import InputError
 from attnscope.wire.answers.cells import masked_overview
+from attnscope.wire.known import known
 from attnscope.wire.question import Numbers
 
 if TYPE_CHECKING:
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 MOST_HEADS, MOST_SIZE = 64, 128
 """Most heads and cells a side in one answer."""
+MOST_COMPARED = 1 << 30
+"""Pairs of weights compared to order heads by likeness: a few seconds on one core."""
 
 
 def overviews(question: Question) -> Numbers:
@@ -36,14 +40,22 @@ def overviews(question: Question) -> Numbers:
 
 
 def likeness(question: Question) -> Numbers:
-    """Answer with the place of every head where like heads stand together: [layers, most heads]."""
+    """Answer with the place of every head where like heads stand together: [layers, most heads].
+
+    ``info`` says of how many there are the queries and groups of keys that were compared.
+    """
     attention = question.attention
     question.go_on()
+    sample = sampled(attention, MOST_COMPARED)
     places = np.full((attention.n_layers, attention.n_heads), np.nan, np.float32)
     rows = {number: row for row, number in enumerate(attention.layers)}
-    for place, (layer, head) in enumerate(likeness_order(question.capture, kind=attention.kind)):
+    for place, (layer, head) in enumerate(likeness_order(question.capture, sample=sample, kind=attention.kind)):
         places[rows[layer], head] = place
-    return Numbers(places)
+    compared = {
+        "queries": [len(sample.queries), len(attention.queries)],
+        "keys": [len(sample.keys), len(attention.keys)],
+    }
+    return Numbers(places, compared)
 
 
 def roles(question: Question) -> Numbers:
@@ -53,21 +65,18 @@ def roles(question: Question) -> Numbers:
     """
     attention = question.attention
     question.go_on()
-    found: dict[tuple[int, int], dict[str, Any]] = {}
-    for entry in role_rows(question.capture, kind=attention.kind):
-        place = (entry["layer"], entry["head"])
-        if entry["fires"] and _weight(entry) > _weight(found.get(place)):
-            found[place] = entry
-    names = sorted({entry["role"] for entry in found.values()})
-    rows = {number: row for row, number in enumerate(attention.layers)}
-    numbers = np.full((attention.n_layers, attention.n_heads, 3), np.nan, np.float32)
-    for (layer, head), entry in found.items():
-        numbers[rows[layer], head] = names.index(entry["role"]), entry["score"], entry["chance"]
-    return Numbers(numbers, {"roles": names})
-
-
-def _weight(entry: dict[str, Any] | None) -> float:
-    """How much a role says: its margin over chance; that a head is broad says least."""
-    if entry is None:
-        return -1.0
-    return 0.0 if entry["role"] == "broad" else float(entry["margin"])
+    measures = role_measures(attention)
+    found = {name: known(question.capture, attention.kind, measures.values())[it] for name, it in measures.items()}
+    spread = found.pop("broad")
+    scores = {name: (it.mean, it.chance, it.rows) for name, it in found.items() if can_show(it.chance, it.rows)}
+    best, strongest = np.full(spread.mean.shape, -1.0), np.full((*spread.mean.shape, 3), np.nan, np.float32)
+    names: list[str] = []
+    for name, fires in firing(scores, spread.mean).items():
+        score, chance, _ = scores.get(name, (spread.mean, np.ones_like(spread.mean), spread.rows))
+        # That a head is broad says least.
+        margin = np.zeros_like(best) if name == "broad" else margin_of(score, chance)
+        better = fires & (margin > best)
+        best[better] = margin[better]
+        strongest[better] = np.stack([np.full(score.shape, len(names)), score, chance], axis=-1)[better]
+        names.append(name)
+    return Numbers(strongest, {"roles": names})

@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from attnscope.analysis.fused import needs_no_weights
 from attnscope.analysis.head_table import measures_of
-from attnscope.analysis.rows import head_means
 from attnscope.errors import NotFoundError
 from attnscope.wire.comparing import CHANGE, change_of
+from attnscope.wire.known import known
 from attnscope.wire.question import Numbers
 
 if TYPE_CHECKING:
-    from attnscope.analysis.measures import Measure
-    from attnscope.attention.capture import Capture
     from attnscope.wire.question import Question
-
-_statistics: WeakKeyDictionary[Capture, dict[str, dict[str, tuple[np.ndarray, np.ndarray]]]] = WeakKeyDictionary()
-"""By kind and name, the values and what chance gives, of captures that were asked for them."""
 
 
 def statistic(question: Question) -> Numbers:
@@ -34,20 +27,10 @@ def statistic(question: Question) -> Numbers:
     if not isinstance(name, str) or name not in measures:
         raise NotFoundError(f"There is no statistic {name!r} here; there are {', '.join(measures)}.")
     question.go_on()
-    known = _statistics.setdefault(capture, {}).setdefault(attention.kind, {})
-    if name not in known:
-        together = _asked_together(measures, name)
-        values = head_means(capture, together, attention.kind)
-        chance = head_means(capture, together, attention.kind, chance=True)
-        known |= {other: (values[other], chance[other][:, 0]) for other in together}
-    values_of_heads, level = known[name]
-    return Numbers(values_of_heads, {"chance": [None if np.isnan(it) else round(float(it), 6) for it in level]})
-
-
-def _asked_together(measures: dict[str, Measure], name: str) -> dict[str, Measure]:
-    """Statistics that cost little more than one of them: those that need each weight, or those that do not."""
-    light = needs_no_weights(measures[name])
-    return {other: measure for other, measure in measures.items() if needs_no_weights(measure) == light}
+    measure = measures[name]
+    found = known(capture, attention.kind, [measure])[measure]
+    levels = found.chance[:, 0]
+    return Numbers(found.mean, {"chance": [None if np.isnan(level) else round(float(level), 6) for level in levels]})
 
 
 def pair(question: Question) -> Numbers:

@@ -1,0 +1,55 @@
+import type { Context } from "../context.js";
+import { button, el, setAttribute, watch } from "../dom.js";
+import { words } from "../text.js";
+import { makeAsk } from "./ask.js";
+import { setOptions } from "./fields.js";
+import { HeadMap } from "./headmap.js";
+import { headValues, pairLabel } from "./headvalues.js";
+import { makeHits } from "./hits.js";
+import { makeRoleLegend } from "./rolelegend.js";
+
+/** The head map, what it is coloured by, and what that says. */
+export function headSection(context: Context): HTMLElement[] {
+  const { state, life } = context;
+  const values = headValues(context);
+  const menu = el("select", { "aria-label": "Heads coloured by", class: "question" });
+  menu.addEventListener("change", () => state.set({ color_by: menu.value }));
+  watch(life, () => {
+    const { statistics } = state.now.kind.value;
+    const pair = pairLabel(context);
+    const options = [["role", "role"], ...statistics.map((name) => [name, words(name)])] as [
+      string,
+      string,
+    ][];
+    if (pair || statistics.length === 0)
+      options.unshift(["pair", pair ? `“${pair}”` : "pin a query and a key"]);
+    setOptions(menu, options);
+    menu.value = values.question.value.name || "pair";
+  });
+  const legend = makeRoleLegend(context, values);
+  const map = new HeadMap(context, values, legend.only);
+  const title = el("h3", { class: "question-line" }, "Heads — coloured by ", menu);
+  return [
+    title,
+    makeAsk(context),
+    map.element,
+    map.scale.element,
+    makeEnlarge(context, map),
+    legend.element,
+    makeHits(context),
+  ];
+}
+
+/** Gives a map whose cells are hard to hit the room of the view beside it. */
+function makeEnlarge({ state, life }: Context, map: HeadMap): HTMLElement {
+  const toggle = button({ class: "small enlarge" }, () => {
+    state.page.wideHeads.value = !state.page.wideHeads.value;
+  });
+  watch(life, () => {
+    const wide = state.page.wideHeads.value;
+    toggle.hidden = !map.large.value;
+    toggle.textContent = wide ? "smaller map" : "larger map";
+    setAttribute(toggle, "aria-pressed", String(wide));
+  });
+  return toggle;
+}
