@@ -48,7 +48,7 @@ describe("a question", () => {
 describe("heads that link two tokens", () => {
   const kind = kindInfo({ layers: [3], heads: [2] });
   const weights = { shape: [1, 2], data: Float32Array.from([0.5, 0.25]) };
-  const rows = [Float32Array.from([0.5, 0.2, 0.3]), Float32Array.from([0.5, 0.25, Number.NaN])];
+  const rows = [Float32Array.from([0.2, 0.3, 0.5]), Float32Array.from([0.5, Number.NaN, 0.25])];
   const hits = (pair: [number, number]) =>
     hitsOf({
       kind,

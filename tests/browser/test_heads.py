@@ -31,7 +31,8 @@ def hits(widget):
     for button in widget.root.locator(".hits button").all():
         layer, head = map(int, button.get_attribute("data-hit").split("."))
         numbers = [
-            float(button.locator(f"[{name}]").get_attribute(name)) for name in ("data-weight", "data-rank", "data-share")
+            float(button.locator(f"[{name}]").get_attribute(name))
+            for name in ("data-weight", "data-rank", "data-share")
         ]
         found.append(((layer, head), *numbers))
     return found
@@ -113,7 +114,7 @@ def test_kinds_are_switched_and_each_is_asked_of_its_own_tokens(page, tmp_path):
         menu.select_option(kind)
         widget.wait()
         assert menu.input_value() == kind
-        queries, keys = capture.tokens_of(kind)
+        queries, _ = capture.tokens_of(kind)
         asker(widget).fill(f"#{len(queries) - 1} -> #2")
         page.keyboard.press("Enter")
         widget.wait()

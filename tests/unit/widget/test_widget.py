@@ -100,7 +100,7 @@ def test_scores_are_refused_where_there_are_none():
         w.measure = "scores"
 
 
-@pytest.mark.parametrize(("keyword", "words"), [("treshold", "'threshold'"), ("colour", "traits are")])
+@pytest.mark.parametrize(("keyword", "words"), [("treshold", "'threshold'"), ("xyz", "traits are")])
 def test_unknown_keywords_are_refused(keyword, words):
     with pytest.raises(AttnscopeError, match=words):
         AttentionWidget(make(), **{keyword: 1})

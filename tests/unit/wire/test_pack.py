@@ -77,7 +77,7 @@ def test_statistics_are_stored_for_every_head():
     statistics = [e for e in page["first"] if e["request"]["type"] == "statistic"]
     entropy = next(e for e in statistics if e["request"]["statistic"] == "entropy")
     assert np.allclose(arrays[entropy["reply"]["data"]], np.ones((3, 2)))
-    assert {e["request"]["type"] for e in page["first"]} == {"statistic", "roles", "likeness"}
+    assert {e["request"]["type"] for e in page["first"]} == {*("statistic", "roles", "findings", "links", "likeness")}
     assert {e["request"]["statistic"] for e in statistics} == set(page["capture"]["kinds"][0]["statistics"])
 
 
