@@ -35,7 +35,7 @@ export class FlowChoices {
     const chance = checkbox("minus chance", (on) => write(this.excess, on));
     const mean = checkbox("mean of all heads", (on) => write(this.all, on));
     const whole = toggle("from the last layer", () => write(this.level, null));
-    const table = toggle("Table", () => write(this.table, !this.table.value));
+    const table = toggle("Numbers", () => write(this.table, !this.table.value));
     const modes = { class: "head-switch", role: "group", "aria-label": "What is followed" };
     this.element = el(
       "div",
