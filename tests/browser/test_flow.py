@@ -24,7 +24,7 @@ def node(widget):
 
 def table(widget):
     """All numbers of the table: [tokens, columns]."""
-    button = widget.root.get_by_role("button", name="Numbers")
+    button = widget.root.get_by_role("button", name="Numbers", exact=True)
     if button.get_attribute("aria-expanded") == "false":
         button.click()
         widget.wait()
