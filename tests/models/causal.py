@@ -30,6 +30,8 @@ FAMILIES = {
                     "num_attention_heads": 4, "bos_token_id": 0, "eos_token_id": 0}, "byte_level"),
         zoo.Family("bloom", "BloomConfig", "BloomForCausalLM",
                    {"vocab_size": words.VOCABULARY, "hidden_size": 32, "n_layer": 2, "n_head": 4}, "byte_level"),
+        zoo.Family("gptj", "GPTJConfig", "GPTJForCausalLM", zoo.GPT2 | {"rotary_dim": 4}, "byte_level"),
+        zoo.Family("diffllama", "DiffLlamaConfig", "DiffLlamaForCausalLM", zoo.LLAMA),
         zoo.Family("t5", "T5Config", "T5ForConditionalGeneration", T5, "sentencepiece_last", gain=1.0),
         zoo.Family("bart", "BartConfig", "BartForConditionalGeneration", BART, "sentencepiece_last"),
     ]
@@ -41,6 +43,8 @@ PROJECTIONS = {
     "bert": ("bert.encoder.layer.{}.attention.output.dense", "self"),
     "classifier": ("bert.encoder.layer.{}.attention.output.dense", "self"),
     "falcon": ("transformer.h.{}.self_attention.dense", "self"),
+    "bloom": ("transformer.h.{}.self_attention.dense", "self"),
+    "gptj": ("transformer.h.{}.attn.out_proj", "self"),
     "t5": ("decoder.block.{}.layer.1.EncDecAttention.o", "cross"),
     "bart": ("model.encoder.layers.{}.self_attn.out_proj", "encoder"),
 }

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from attnscope import analysis
-from attnscope.errors import InputError, InputTypeError, ModelError, NotFoundError
+from attnscope.errors import ModelError
 from tests.models import causal, handbuilt
 
 TOLERANCE = 1e-5
@@ -97,7 +97,7 @@ def test_given_means_take_a_heads_place():
     assert abs(more["self", 1] - one["self", 1]).max() > 1e-3
 
 
-@pytest.mark.parametrize("name", ["gpt2", "llama", "bert", "falcon", "bart"])
+@pytest.mark.parametrize("name", ["gpt2", "llama", "bert", "falcon", "bart", "gptj"])
 @pytest.mark.parametrize("key", [3, 5])
 def test_cutting_a_token_off_in_all_layers_is_masking_it(name, key):
     model, tokenizer = causal.loaded(name)
@@ -144,6 +144,41 @@ def test_cutting_in_one_head_moves_only_what_that_head_saw():
     assert moved[[6, 7], 16:24].all()
     moved[[6, 7], 16:24] = False
     assert not moved.any()
+
+
+def test_given_means_need_the_outputs_themselves():
+    model, tokenizer = causal.loaded("bloom")
+    zeros = {("self", layer): np.zeros((4, 8), np.float32) for layer in range(2)}
+    with pytest.raises(ModelError, match=r"code of its own.*Use how='zero' or how='mean'"):
+        analysis.ablate_heads(model, tokenizer, causal.TEXT, (0, 1), how=zeros)
+    with pytest.raises(ModelError, match="code of its own"):
+        analysis.mean_outputs(model, tokenizer, [causal.TEXT])
+
+
+@pytest.mark.parametrize("name", ["gpt2", "gptj"])
+def test_a_mean_is_over_the_positions_of_what_the_head_gives(name):
+    model, tokenizer = causal.loaded(name)
+    projection = model.get_submodule(causal.PROJECTIONS[name][0].format(1))
+    given = []
+
+    def replace(_, inputs):
+        heads = inputs[0].clone()
+        heads[..., 16:24] = heads[..., 16:24].mean(1, keepdim=True)
+        given.append(True)
+        return (heads,)
+
+    hook = projection.register_forward_pre_hook(replace)
+    try:
+        with torch.no_grad():
+            expected = model(tokenizer(causal.TEXT, return_tensors="pt").input_ids).logits[0, -1].log_softmax(-1)
+    finally:
+        hook.remove()
+    found = analysis.ablate_heads(model, tokenizer, causal.TEXT, (1, 2), how="mean")
+    with torch.no_grad():
+        best = int(model(tokenizer(causal.TEXT, return_tensors="pt").input_ids).logits[0, -1].argmax())
+    assert given
+    assert found.after == pytest.approx(float(expected[best]), abs=TOLERANCE)
+    assert abs(found.change) > 10 * TOLERANCE
 
 
 class Tiny(nn.Module):
@@ -307,77 +342,3 @@ class TestWhatIsFollowed:
         found = analysis.ablate_heads(model, tokenizer, causal.TEXT, (0, 0), kind="cross")
         assert found.before < 0
         assert "next token" in found.read
-
-
-class TestRefusals:
-    def test_attention_that_cannot_be_reached(self):
-        model, tokenizer = causal.loaded("bloom")
-        with pytest.raises(ModelError, match=r"Layer 0 of BloomForCausalLM.*code of its own.*set_attn_implementation"):
-            analysis.ablate_heads(model, tokenizer, causal.TEXT, (0, 0))
-
-    @pytest.mark.parametrize(
-        ("heads", "error", "words"),
-        [
-            ((0, 9), NotFoundError, "no head 9 in layer 0"),
-            ((7, 0), NotFoundError, "layer 7"),
-            ([], InputError, "no head in heads"),
-            ("all", InputTypeError, r"\(layer, head\) pairs"),
-            ([(0, "1")], InputTypeError, r"\(layer, head\) pair of numbers"),
-        ],
-    )
-    def test_heads(self, heads, error, words):
-        with pytest.raises(error, match=words):
-            analysis.ablate_heads(*causal.loaded("gpt2"), causal.TEXT, heads)
-
-    @pytest.mark.parametrize(
-        ("links", "words"),
-        [
-            ((2, 5), "hides that key already"),
-            ([(0, 0)], "left without any key"),
-            ([], "no link in links"),
-        ],
-    )
-    def test_links(self, links, words):
-        with pytest.raises(InputError, match=words):
-            analysis.cut_links(*causal.loaded("gpt2"), causal.TEXT, links)
-
-    def test_layers_and_heads_at_once(self):
-        with pytest.raises(InputError, match="not both"):
-            analysis.cut_links(*causal.loaded("gpt2"), causal.TEXT, (5, 2), layers=[0], heads=[(0, 1)])
-
-    def test_a_masked_model_without_a_mask(self):
-        with pytest.raises(InputError, match=r"Write \[MASK\] where it is to predict"):
-            analysis.ablate_heads(*causal.loaded("bert"), causal.TEXT, (0, 0))
-
-    def test_several_texts(self):
-        with pytest.raises(InputTypeError, match="one by one"):
-            analysis.ablate_heads(*causal.loaded("gpt2"), [causal.TEXT, causal.TEXT], (0, 0))
-
-    def test_padding(self):
-        model, tokenizer = causal.loaded("gpt2")
-        batch = tokenizer(["A dog", causal.TEXT], return_tensors="pt", padding=True)
-        with pytest.raises(InputError, match="got 2 inputs"):
-            analysis.ablate_heads(model, tokenizer, dict(batch), (0, 0))
-        with pytest.raises(InputError, match="with padding"):
-            analysis.ablate_heads(model, tokenizer, {n: v[:1] for n, v in batch.items()}, (0, 0))
-
-    def test_targets_that_are_not_there(self):
-        with pytest.raises(NotFoundError, match=r"no class 'great'; the classes are bad, fair, good"):
-            analysis.ablate_heads(*causal.loaded("classifier"), causal.TEXT, (0, 0), target="great")
-        with pytest.raises(InputError, match=r"no single token.*Follow one of them"):
-            analysis.ablate_heads(*causal.loaded("gpt2"), causal.TEXT, (0, 0), target="extraordinarily")
-
-    def test_training_mode(self):
-        model, tokenizer = causal.loaded("gpt2")
-        model.train()
-        try:
-            with pytest.raises(ModelError, match=r"training mode.*model.eval\(\)"):
-                analysis.ablate_heads(model, tokenizer, causal.TEXT, (0, 0))
-        finally:
-            model.eval()
-
-    def test_another_way_to_ablate(self):
-        with pytest.raises(InputTypeError, match="'zero', 'mean' or the result of mean_outputs"):
-            analysis.ablate_heads(*causal.loaded("gpt2"), causal.TEXT, (0, 0), how="noise")
-        with pytest.raises(InputError, match="no means for self layer 0"):
-            analysis.ablate_heads(*causal.loaded("gpt2"), causal.TEXT, (0, 0), how={})

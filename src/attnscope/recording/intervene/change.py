@@ -20,13 +20,18 @@ class Change:
     Parameters
     ----------
     outputs
-        Changes what the heads give; the layer runs on the model's own attention function.
+        Changes what the heads give, position by position or by means over positions; the layer runs on the model's own
+        attention function. It may be given rows of weights instead, [batch, queries, heads, keys], where the module
+        mixes values itself.
+    of_vectors
+        Whether ``outputs`` must be given the outputs themselves.
     scores, weights
         Changes scores before, or weights after softmax; the layer's attention is then computed step by step, where
         gradients can be taken of its weights.
     """
 
     outputs: Outputs | None = None
+    of_vectors: bool = False
     scores: Numbers | None = None
     weights: Numbers | None = None
 

@@ -66,7 +66,10 @@ def with_heads(subject: Subject, sets: Sequence[Sequence[Head]], by: str | Means
                 n_heads = subject.capture[kind].layer(layer).n_heads
                 rows.setdefault((kind, layer), torch.zeros(len(some), n_heads, dtype=torch.bool))[variant, head] = True
         changes = {
-            place: Change(outputs=replaced(chosen, by if isinstance(by, str) else torch.as_tensor(by[place])))
+            place: Change(
+                outputs=replaced(chosen, by if isinstance(by, str) else torch.as_tensor(by[place])),
+                of_vectors=not isinstance(by, str),
+            )
             for place, chosen in rows.items()
         }
         yield from _run(subject, changes, len(some))
@@ -130,7 +133,7 @@ def mean_outputs(subjects: Sequence[Subject]) -> Means:
 
     for subject in subjects:
         changes = {
-            place: Change(outputs=lambda outputs, place=place: watch(place, outputs))  # type: ignore[misc]
+            place: Change(outputs=lambda outputs, place=place: watch(place, outputs), of_vectors=True)  # type: ignore[misc]
             for place in subject.sites.values()
         }
         with without_gradients():

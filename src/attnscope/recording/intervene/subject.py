@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from attnscope.attention.capture import Attention, Capture
     from attnscope.recording.intervene.change import Change, Changes
-    from attnscope.recording.watch.calls import AttentionCall
 
 _REPEATED = {
     "input_ids", "attention_mask", "token_type_ids", "position_ids", "inputs_embeds", "decoder_input_ids",
@@ -86,7 +85,7 @@ class Subject:
         given = {name: self._repeat(value, variants) for name, value in (inputs or self.inputs).items()}
         ran: set[tuple[str, int]] = set()
 
-        def changed(site: Site, _: AttentionCall) -> Change | None:
+        def changed(site: Site, _: tuple[int, ...]) -> Change | None:
             place = self.sites.get(site)
             if place is None:
                 return None
@@ -168,12 +167,12 @@ class Subject:
         known = set(self.sites.values())
         for kind, layer in changes:
             if (kind, layer) not in known:
-                how = self.capture[kind].how.get(layer, "softmax")
+                how, name = self.capture[kind].how.get(layer, "softmax"), type(models.unwrapped(self.model)).__name__
                 raise ModelError(
-                    f"Layer {layer} of {type(models.unwrapped(self.model)).__name__} ({kind}) computes attention by "
-                    f"code of its own ({how}), where nothing can be changed from outside. What can be changed goes "
-                    "through transformers' attention interface, scaled_dot_product_attention or "
-                    'nn.MultiheadAttention: try model.set_attn_implementation("sdpa") or "eager".'
+                    f"Layer {layer} of {name} ({kind}, {how}) computes attention "
+                    "in blocks or bands, several times over, or by code in which its heads cannot be told apart from "
+                    "outside, so it cannot be changed. Where the model has them, "
+                    'model.set_attn_implementation("sdpa") or "eager" may help.'
                 )
 
     def _repeat(self, value: Any, variants: int) -> Any:
@@ -223,10 +222,10 @@ def prepare(
         inputs.update(decoder_inputs(model, tokenizer, [decoder_text]))
     elif pair and not has_decoder_input(inputs):
         inputs["decoder_input_ids"] = write(model, inputs)[:1, :-1]  # the last one written is foretold, not read
-    calls: list[tuple[Site, int]] = []
+    calls: dict[Site, tuple[int, ...]] = {}
 
-    def observe(site: Site, call: AttentionCall) -> None:
-        calls.append((site, call.queries.shape[1]))
+    def observe(site: Site, shape: tuple[int, ...]) -> None:
+        calls[site] = shape
 
     with record(model) as recording, changing(model, observe), torch.no_grad():
         output = call(model, inputs)
@@ -316,23 +315,25 @@ def _inputs(model: Any, tokenizer: Any, text: Any, text_pair: str | None) -> tup
     return encoded.inputs, encoded.tokens[0]
 
 
-def _sites(capture: Capture, calls: list[tuple[Site, int]]) -> dict[Site, tuple[str, int]]:
+def _sites(capture: Capture, calls: Mapping[Site, tuple[int, ...]]) -> dict[Site, tuple[str, int]]:
     """Match the calls that were seen with the layers of the capture, by module and order.
 
-    Layers whose module made another number of calls, or of another number of heads, are left out.
+    Layers whose module made another number of calls, or of another number of heads, are left out. Where a module calls
+    an attention function, its softmaxes are something else.
     """
-    seen = Counter(site.path for site, _ in calls)
-    heads = dict(calls)
+    seen = Counter((site.path, site.road) for site in calls)
     layers: dict[str, list[tuple[str, int]]] = {}
     for kind in capture.kinds:
         for number, path in capture[kind].modules.items():
             layers.setdefault(path, []).append((kind, number))
     sites = {}
     for path, places in layers.items():
-        if seen[path] != len(places) or len({kind for kind, _ in places}) > 1:
+        road = "function" if seen[path, "function"] else "softmax"
+        if seen[path, road] != len(places) or len({kind for kind, _ in places}) > 1:
             continue
         for occurrence, (kind, number) in enumerate(sorted(places, key=lambda place: place[1])):
-            site = Site(path, occurrence)
-            if heads[site] == capture[kind].layer(number).n_heads:
+            site, layer = Site(path, occurrence, road), capture[kind].layer(number)
+            shape = (layer.n_heads, layer.n_queries, layer.n_keys)
+            if calls[site] == shape or (road == "function" and calls[site][0] == shape[0]):
                 sites[site] = (kind, number)
     return sites
