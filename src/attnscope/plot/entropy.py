@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from attnscope.attention.capture import Capture
 
 
+@style.on_paper
 def entropy(c: Capture, *, content: bool = False, ax: Axes | None = None, kind: str | None = None) -> Figure:
     """Draw every head's normalised entropy by layer, and the layers' means: 0 is one key, 1 equal weights.
 

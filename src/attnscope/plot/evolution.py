@@ -18,6 +18,7 @@ MOST_NAMED = 8
 """Lines with a colour and a name of their own."""
 
 
+@style.on_paper
 def evolution(
     found: LayerEvolution | Any,
     *,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from attnscope.analysis.rows import attention_of
+from attnscope.analysis.statistics import STATISTICS
+from attnscope.analysis.statistics import statistic as statistic_of
 from attnscope.plot import style
 
 if TYPE_CHECKING:
@@ -23,23 +26,27 @@ MOST_PIXELS = 1 << 22
 """Cells drawn in all; with more heads, each is drawn coarser."""
 
 
+@style.on_paper
 def head_grid(
     c: Capture,
     *,
+    statistic: str | None = None,
     layers: Sequence[int] | None = None,
     heads: Sequence[int] | None = None,
     vmax: float = 1.0,
     ax: Axes | None = None,
     kind: str | None = None,
 ) -> Figure:
-    """Draw every head as a small heat map: layers from top to bottom, heads from left to right, one colour scale.
+    """Draw every head at its place: layers from top to bottom, heads from left to right, one colour scale.
 
     Parameters
     ----------
+    statistic
+        Colour each head by a statistic of ``analysis.STATISTICS``; None draws its weights as a small heat map.
     layers, heads
         True layer numbers and heads to show; None for all.
     vmax
-        The weight of the darkest colour.
+        The number of the darkest colour; statistics that count tokens go to the largest there is.
     ax
         Where to draw; None makes a figure.
     """
@@ -50,6 +57,8 @@ def head_grid(
         attention.layer(number)
     for head in columns:
         attention.head(max(numbers, key=lambda each: attention.layer(each).n_heads), head)
+    if statistic is not None:
+        return _by_statistic(c, statistic, numbers, columns, vmax, ax, kind)
     size = int(np.clip(np.sqrt(MOST_PIXELS / (len(numbers) * len(columns))), 4, THUMBNAIL))
     sides = [-(-n // -(-n // size)) for n in (len(attention.queries), len(attention.keys))]
     gap = max(1, max(sides) // 12)
@@ -76,6 +85,41 @@ def head_grid(
     cell_of = max(-(-n // size) for n in (len(attention.queries), len(attention.keys)))
     style.name(ax, c.model_name or f"{attention.kind} attention")
     style.scale_beside(ax, image, "weight" if cell_of == 1 else f"largest weight of {cell_of} tokens")
+    return figure
+
+
+def _by_statistic(
+    c: Capture,
+    statistic: str,
+    numbers: list[int],
+    columns: list[int],
+    vmax: float,
+    ax: Axes | None,
+    kind: str | None,
+) -> Figure:
+    values = statistic_of(c, statistic, kind=kind)
+    values = values[np.ix_([attention_of(c, kind).layers.index(number) for number in numbers], columns)]
+    low, high = 0.0, float(vmax)
+    if STATISTICS[statistic].in_tokens:
+        there = values[~np.isnan(values)]
+        low, high = float(there.min(initial=0)), float(there.max(initial=0)) or 1.0
+    signed = low < 0
+    if signed:
+        low, high = -max(-low, high), max(-low, high)
+    figure, ax = style.axes_for(ax, min(10, max(4.2, 2.0 + 0.3 * len(columns))), min(12, 1.4 + 0.3 * len(numbers)))
+    image = ax.imshow(
+        np.ma.masked_invalid(values),
+        cmap=(style.diverging if signed else style.ramp)(),
+        vmin=low,
+        vmax=high,
+        interpolation="none",
+    )
+    _number(ax, "x", columns, 1, 1)
+    _number(ax, "y", numbers, 1, 1)
+    ax.spines[:].set_visible(False)
+    ax.set(xlabel="head", ylabel="layer")
+    style.name(ax, fill(STATISTICS[statistic].says, 44))
+    style.scale_beside(ax, image, statistic)
     return figure
 
 

@@ -26,6 +26,7 @@ MOST_CELLS = 512
 MOST_WRITTEN = 16
 
 
+@style.on_paper
 def heatmap(
     c: Capture,
     layer: int,
@@ -87,6 +88,7 @@ def heatmap(
     return figure
 
 
+@style.on_paper
 def difference(
     found: Comparison, layer: int, head: int, *, values: bool | None = None, ax: Axes | None = None
 ) -> Figure:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from attnscope.analysis.teaching.temperature import TemperatureSweep
 
 
+@style.on_paper
 def temperature(found: TemperatureSweep, *, top: int = 5, ax: Axes | None = None) -> Figure:
     """Draw one row's weights over temperatures, and how flat the row is.
 
@@ -48,6 +49,7 @@ def temperature(found: TemperatureSweep, *, top: int = 5, ax: Axes | None = None
     return figure
 
 
+@style.on_paper
 def scaling(found: Any = None, *, ax: Axes | None = None) -> Figure:
     """Draw how attention between random vectors narrows with their width, unless scores are divided by its root.
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import io
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from functools import cache, wraps
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 import numpy as np
-from matplotlib import rcParams
+from matplotlib import rc_context, rcParams
 from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.font_manager import fontManager
@@ -16,11 +16,13 @@ from attnscope.export.labels import shown
 from attnscope.export.palette import LIGHT
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from matplotlib.axes import Axes
     from matplotlib.colorbar import Colorbar
     from matplotlib.image import AxesImage
+
+P = ParamSpec("P")
 
 LINES = tuple(tuple(part / 255 for part in color) for color in LIGHT.heads)
 """Line colours; every line also has its own dash and its own mark."""
@@ -34,6 +36,31 @@ _MORE_FONTS = (
     "Noto Sans Arabic", "Noto Sans Hebrew", "Noto Sans Devanagari", "Noto Sans Symbols2", "Noto Emoji",
     "Segoe UI Emoji", "DejaVu Sans",
 )  # fmt: skip
+
+
+PAPER: Any = {
+    "figure.facecolor": LIGHT.ground,
+    "savefig.facecolor": "auto",
+    "axes.facecolor": LIGHT.ground,
+    "axes.edgecolor": LIGHT.faint,
+    **dict.fromkeys(
+        ("text.color", "axes.labelcolor", "axes.titlecolor", "xtick.labelcolor", "ytick.labelcolor"), LIGHT.ink
+    ),
+    "xtick.color": LIGHT.faint,
+    "ytick.color": LIGHT.faint,
+}
+"""Dark on white, whatever style the session has."""
+
+
+def on_paper(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+    """Let a function that makes a figure of its own make it dark on white; axes that are given keep their style."""
+
+    @wraps(draw)
+    def drawn(*given: P.args, **named: P.kwargs) -> Figure:
+        with rc_context(PAPER if named.get("ax") is None else {}):
+            return draw(*given, **named)
+
+    return drawn
 
 
 class Picture(Figure):

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import matplotlib as mpl
+import matplotlib.style
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -105,6 +106,24 @@ def test_a_grid_holds_every_head_at_its_place():
             plot.head_grid(c, **wrong)
 
 
+def test_a_grid_can_be_coloured_by_a_statistic():
+    c = from_attentions([maps(3, 4, 4), None, maps(2, 4, 4, seed=1)], [*"abcd"])
+    figure = plot.head_grid(c, statistic="previous_token")
+    expected = analysis.previous_token(c)
+    np.testing.assert_array_equal(image_of(figure).get_array().filled(np.nan), expected)
+    assert np.isnan(expected[1, 2])
+    assert image_of(figure).get_clim() == (0, 1)
+    assert figure.axes[0].get_title() == "weight on the token before"
+    assert texts_of(figure.axes[0].get_yticklabels()) == ["0", "2"]
+    distance = image_of(plot.head_grid(c, statistic="mean_distance", layers=[2], heads=[1]))
+    np.testing.assert_array_equal(distance.get_array(), analysis.mean_distance(c)[1:, 1:2])
+    assert distance.get_clim() == (0, pytest.approx(analysis.mean_distance(c)[1, 1]))
+    low, high = image_of(plot.head_grid(causal(), statistic="mean_offset")).get_clim()
+    assert low == -high < 0
+    with pytest.raises(AttnscopeError, match="no statistic 'entropie'"):
+        plot.head_grid(c, statistic="entropie")
+
+
 def test_many_heads_are_one_image():
     c = from_attentions([maps(64, 6, 6)] * 80, [*"abcdef"])
     figure = plot.head_grid(c)
@@ -129,6 +148,14 @@ def test_an_alignment_rings_its_links():
         assert rings["known link"] == [[1, 1]]
         assert texts_of(ax.get_xticklabels()) == ["the", "black", "cat"]
         assert texts_of(ax.get_yticklabels()) == ["le", "chat", "noir"]
+
+
+def test_possible_links_are_drawn_apart_from_sure_ones():
+    c = from_attentions([maps(1, 3, 3)], ["le", "chat", "noir"], key_tokens=["the", "black", "cat"], kind="cross")
+    figure = plot.alignment(c, gold=analysis.parse_links("0-0 2p1"))
+    marks = {part.get_label(): part.get_offsets().tolist() for part in figure.axes[0].collections}
+    assert marks["known link"] == [[0, 0]]
+    assert marks["possible link"] == [[2, 1]]
 
 
 def test_entropy_has_a_dot_per_head_and_the_layers_means():
@@ -228,6 +255,25 @@ def test_every_figure_draws_hostile_tokens_as_text_into_any_axes(name):
         assert b"<script" not in held.getvalue()
     assert figure._repr_png_().startswith(b"\x89PNG")
     assert dict(mpl.rcParams) == before
+
+
+@pytest.mark.parametrize("name", plot.__all__)
+def test_figures_are_dark_on_white_in_any_style(name):
+    with mpl.style.context("dark_background"):
+        before = dict(mpl.rcParams)
+        figure = every_figure()[name](None)
+        given = Figure().subplots()
+        every_figure()[name](given)
+        assert dict(mpl.rcParams) == before
+    assert figure.get_facecolor() == figure.axes[0].get_facecolor() == (1, 1, 1, 1)
+    held = io.BytesIO()
+    figure.savefig(held)
+    inside = [text for text in figure.axes[0].texts if text.get_text()]  # numbers in cells go by the cell's colour
+    for text in figure.findobj(Text):
+        if text.get_text() and text not in inside:
+            assert max(mpl.colors.to_rgb(text.get_color())) < 0.5, text
+    assert given.get_facecolor() == (0, 0, 0, 1)
+    assert mpl.colors.to_rgb(given.xaxis.label.get_color()) == (1, 1, 1)
 
 
 @pytest.mark.parametrize("name", ["heatmap", "difference", "alignment", "evolution", "temperature"])
