@@ -4,7 +4,7 @@ import numpy as np
 
 from attnscope import analysis, capture
 from attnscope.recording import small
-from attnscope.recording.small.train import accuracy
+from attnscope.recording.small.train import accuracy, train
 
 SENTENCE = "the cat saw a small red bird near the old house . the cat saw a small red bird near the old house ."
 
@@ -34,3 +34,12 @@ def test_unknown_words_and_the_start_token_are_special():
     _, tokenizer = small.load()
     assert tokenizer("the cat").input_ids[0] == tokenizer.bos_token_id
     assert np.unique(tokenizer(" ".join(small.WORDS)).input_ids).size == len(small.WORDS) + 1
+
+
+def test_training_can_be_watched():
+    seen = []
+    first = train(steps=2, watch=lambda step, model: seen.append((step, model.lm_head.weight.detach().clone())))
+    assert [step for step, _ in seen] == [0, 1, 2]
+    assert not (seen[0][1] == seen[1][1]).all()
+    assert (seen[2][1] == first.lm_head.weight).all()
+    assert (train(steps=2).lm_head.weight == first.lm_head.weight).all()

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from safetensors.torch import save_file
 from torch.nn.functional import cross_entropy
 
 from attnscope.recording.small import N_POSITIONS, WEIGHTS, WORDS, build
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 STEPS, WARM_UP, BATCH, RATE = 1000, 50, 32, 5e-3
 
@@ -29,15 +34,29 @@ def batch(generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
     return tokens, known
 
 
-def train(seed: int = 0) -> torch.nn.Module:
-    """Train and return the model."""
+def train(
+    seed: int = 0, steps: int = STEPS, watch: Callable[[int, torch.nn.Module], None] | None = None
+) -> torch.nn.Module:
+    """Train and return the model.
+
+    Parameters
+    ----------
+    seed
+        Of the first weights and of the texts.
+    steps
+        How long to train.
+    watch
+        Called with the number of steps done and the model, before every step and after the last.
+    """
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
     model = build().train()
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=RATE, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / WARM_UP))
-    for _ in range(STEPS):
+    for step in range(steps):
+        if watch is not None:
+            watch(step, model)
         tokens, known = batch(generator)
         logits = model(tokens).logits[:, :-1]
         loss = cross_entropy(logits[known[:, 1:]], tokens[:, 1:][known[:, 1:]])
@@ -45,6 +64,8 @@ def train(seed: int = 0) -> torch.nn.Module:
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
+    if watch is not None:
+        watch(steps, model)
     return model.eval()
 
 
