@@ -225,3 +225,48 @@ it("progress is shown, and Stop asks the kernel", async () => {
   }
   stop();
 });
+
+it("switches a head off where the kernel has the model, and says how to give it otherwise", async () => {
+  const press = (el: HTMLElement) =>
+    [...el.querySelectorAll("button")].find((one) => one.textContent === "Ablate this head")?.click();
+  const effect = (el: HTMLElement) => el.querySelector(".effect")?.textContent ?? "";
+  const without = show(make());
+  await frame();
+  press(without.el);
+  await frame();
+  expect(effect(without.el)).toContain("model=model, tokenizer=tokenizer");
+
+  const model = make();
+  model.traits._capture = { ...(model.traits._capture as object), runs: true };
+  model.traits.heads = [[2, 1]];
+  model.traits.query = 3;
+  const { el } = show(model);
+  await frame();
+  press(el);
+  const answer = (reply: object) => {
+    for (const run of model.listeners.get("msg:custom") ?? []) {
+      run(reply as never, [new DataView(new ArrayBuffer(0))] as never);
+    }
+  };
+  const ablation = () => model.sent.find(({ type }) => type === "ablate") as { id: string; type: string };
+  const refused = new Set<string>();
+  for (let turn = 0; turn < 10 && !ablation(); turn++) {
+    for (const { id, type } of model.sent as { id?: string; type: string }[]) {
+      if (type === "ablate") continue;
+      if (id && !refused.has(id)) answer({ id, error: { name: "E", message: "not here" } });
+      if (id) refused.add(id);
+    }
+    await frame();
+  }
+  const sent = ablation();
+  expect(sent).toMatchObject({ kind: "self", heads: [[2, 1]], query: 3 });
+  expect(effect(el)).toContain("running the model");
+  const lines = ["L2H1 of self attention set to zero", `next token after '${HOSTILE}': p('b') 20.0% → 4.0%`];
+  answer({ id: sent.id, type: "ablate", shape: [0], dtype: "float32", info: { lines } });
+  await frame();
+  expect(effect(el)).toBe(lines.join(""));
+  expect(el.querySelector(".effect img")).toBeNull();
+  model.set("heads", [[2, 0]]);
+  await frame();
+  expect(effect(el)).toBe("");
+});

@@ -14,7 +14,14 @@ import {
   setText,
   watch,
 } from "../dom.js";
-import { type CellLook, cellColor, paintHeadGrid, ROOM_FOR_SIGN, ringHead } from "../draw/headmap.js";
+import {
+  type CellLook,
+  cellColor,
+  type HeadGrid,
+  paintHeadGrid,
+  ROOM_FOR_SIGN,
+  ringHead,
+} from "../draw/headmap.js";
 import { css, inkOn, type Palette } from "../draw/palette.js";
 import { GridCell } from "../gridcell.js";
 import type { Head, KindInfo } from "../protocol.js";
@@ -43,6 +50,8 @@ export class HeadMap {
   #kind: KindInfo | undefined;
   #at: [number, number] = [0, 0];
   #pitch = 15;
+  #painted: HTMLCanvasElement | undefined;
+  #paintedFrom: unknown[] = [];
 
   constructor(
     readonly context: Context,
@@ -204,6 +213,26 @@ export class HeadMap {
     });
   }
 
+  /** The map without what is selected, painted anew only when its colours change. */
+  #ground(grid: HeadGrid, palette: Palette): HTMLCanvasElement {
+    const { values, context } = this;
+    const from = [
+      this.#kind,
+      palette,
+      grid.pitch,
+      values.version.peek(),
+      this.only.peek(),
+      context.state.synced.color_scale.peek(),
+    ];
+    if (this.#painted && from.every((value, at) => value === this.#paintedFrom[at])) return this.#painted;
+    const canvas = el("canvas");
+    const pen = prepare(canvas, grid.heads * grid.pitch, grid.layers * grid.pitch);
+    if (pen) paintHeadGrid(pen, grid);
+    this.#paintedFrom = from;
+    this.#painted = canvas;
+    return canvas;
+  }
+
   #paintCanvas(
     canvas: HTMLCanvasElement,
     kind: KindInfo,
@@ -218,7 +247,7 @@ export class HeadMap {
       const look = (row: number, head: number) =>
         exists(row, head) ? this.#look(palette, row, head) : undefined;
       const grid = { layers: kind.layers.length, heads: this.#most, pitch, look };
-      paintHeadGrid(pen, grid);
+      pen.drawImage(this.#ground(grid, palette), 0, 0, this.#most * pitch, kind.layers.length * pitch);
       heads.forEach(([layer, head], index) => {
         ringHead(pen, grid, [kind.layers.indexOf(layer), head], [palette.ground, inks[index] as string]);
       });

@@ -25,6 +25,8 @@ const SIGNS: Record<string, string> = {
   broad: "B",
 };
 const ORDER = Object.keys(SIGNS);
+/** Where there is little room. */
+const SHORT: Record<string, string> = { punctuation: "punct." };
 
 const rank = (name: string) => (ORDER.indexOf(name) + ORDER.length + 1) % (ORDER.length + 1);
 
@@ -44,6 +46,8 @@ export function roleColor(palette: Palette, name: string): Color {
 }
 
 export const roleLabel = (name: string): string => (name === "sink" ? "first token (sink)" : words(name));
+
+export const shortLabel = (name: string): string => SHORT[name] ?? words(name).replace(" token", "");
 
 /** Names of roles in one order, whatever they are counted in. */
 export const inOrder = (names: Iterable<string>): string[] => [...names].sort((a, b) => rank(a) - rank(b));

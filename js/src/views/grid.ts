@@ -1,7 +1,7 @@
 import { atEnd, clamp, givenUp, messageOf, range } from "../basics.js";
 import { type Context, inkOf, paletteOf } from "../context.js";
 import { select, setOptions } from "../controls/fields.js";
-import { type Role, roleAt, roleColor, roleLabel } from "../controls/roles.js";
+import { type Role, roleAt, roleColor, roleLabel, shortLabel } from "../controls/roles.js";
 import { selectHead } from "../controls/selection.js";
 import { seriesOf } from "../data.js";
 import { el, isShortcut, listenTo, onSize, prepare, setAttribute, setStyle, setText, watch } from "../dom.js";
@@ -11,6 +11,7 @@ import type { Head, KindInfo, Reply } from "../protocol.js";
 import { sameHead } from "../state.js";
 import { fixed, words } from "../text.js";
 import { byNumber, headsOf, numberOf } from "./grid-order.js";
+import { clip } from "./matrix-labels.js";
 import type { View } from "./registry.js";
 import { Thumbnails } from "./thumbnails.js";
 
@@ -176,7 +177,8 @@ class Grid implements View {
       this.#thumbnails.want(this.#visible().map((at) => this.#shown.heads[at] as Head));
     });
     const pen = prepare(this.#canvas, width, height);
-    if (pen) this.#paintHeads(pen, visible);
+    const done = this.#thumbnails.inTime(() => pen && this.#paintHeads(pen, visible));
+    if (!done) this.context.scheduler.paint(this.#draw);
     const { heads } = this.#shown;
     const [x, y] = this.#corner(this.#cursor);
     const { columns, size } = this.#layout;
@@ -210,18 +212,18 @@ class Grid implements View {
       const head = this.#shown.heads[at] as Head;
       const [x, y] = this.#corner(at);
       const picture = this.#thumbnails.of(head, palette);
+      const [wide, tall] = picture ? scaled(picture, size) : [size, size];
       pen.fillStyle = palette.placeholder;
-      pen.fillRect(x, y, size, size);
+      pen.fillRect(x, y, wide, tall);
       if (picture) {
         pen.imageSmoothingEnabled = picture.width > size;
-        const [wide, tall] = scaled(picture, size);
         pen.drawImage(picture, x, y, wide, tall);
       }
       const place = chosen.findIndex((other) => sameHead(other, head));
       pen.strokeStyle = place < 0 ? palette.line : css(inkOf(this.context, series, place));
       pen.lineWidth = place < 0 ? 1 : 3;
-      pen.strokeRect(x - 0.5, y - 0.5, size + 1, size + 1);
-      this.#paintLabel(pen, head, x, y + size + 2, palette);
+      pen.strokeRect(x - 0.5, y - 0.5, wide + 1, tall + 1);
+      this.#paintLabel(pen, head, x, y + tall + 2, palette);
     }
   }
 
@@ -245,7 +247,8 @@ class Grid implements View {
       left += 13;
     }
     pen.fillStyle = palette.ink;
-    pen.fillText(clipped(pen, said, x + size + 2 - left), left, y + LINE);
+    const text = role ? shortLabel(role.name) : said;
+    pen.fillText(clip(pen, text, x + size + 2 - left), left, y + LINE);
   }
 
   #name(head: Head): string {
@@ -338,21 +341,9 @@ class Grid implements View {
     if (!pen) return null;
     pen.fillStyle = paletteOf(this.context.state).ground;
     pen.fillRect(0, 0, width, height);
-    this.#paintHeads(pen, this.#visible());
+    this.#thumbnails.inTime(() => this.#paintHeads(pen, this.#visible()));
     return canvas;
   }
-}
-
-/** As much of a text as there is room for. */
-function clipped(pen: CanvasRenderingContext2D, text: string, room: number): string {
-  let length = text.length;
-  while (
-    length > 1 &&
-    pen.measureText(text.slice(0, length) + (length < text.length ? "…" : "")).width > room
-  ) {
-    length -= 1;
-  }
-  return length < text.length ? `${text.slice(0, length)}…` : text;
 }
 
 /** Keeps the shape of a rectangle that is taller than wide, or the other way round. */

@@ -13,7 +13,8 @@ const LEAST = 11;
 /** Between the numbers that stand for tokens where there is no room for all of them. */
 const APART = 22;
 
-function clip(pen: CanvasRenderingContext2D, text: string, room: number): string {
+/** As much of a text as there is room for. */
+export function clip(pen: CanvasRenderingContext2D, text: string, room: number): string {
   if (pen.measureText(text).width <= room) return text;
   const chars = [...text];
   while (chars.length > 1 && pen.measureText(`${chars.join("")}…`).width > room) chars.pop();

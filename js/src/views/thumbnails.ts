@@ -8,6 +8,8 @@ import type { Head } from "../protocol.js";
 const TOGETHER = 16;
 const SIZE = 48;
 const MOST_PAINTED = 1024;
+/** Longest that new pictures are painted before the frame is shown. */
+const FRAME_MS = 8;
 
 interface Picture {
   cells: Float32Array;
@@ -21,6 +23,9 @@ export class Thumbnails {
   #painted = new Map<string, HTMLCanvasElement>();
   #asked = new Set<string>();
   #palette: Palette | undefined;
+  #ramp: Uint8ClampedArray | undefined;
+  #until = 0;
+  #late = false;
   #asking = new AbortController();
 
   constructor(
@@ -66,18 +71,31 @@ export class Thumbnails {
     );
   }
 
+  /** Paints what is new while there is time left in this frame; says whether something was left for the next. */
+  inTime(run: () => void): boolean {
+    this.#until = performance.now() + FRAME_MS;
+    this.#late = false;
+    run();
+    return !this.#late;
+  }
+
   /** The head's picture, one pixel per cell; undefined until it is here. */
   of(head: Head, palette: Palette): HTMLCanvasElement | undefined {
     if (palette !== this.#palette) {
       this.#painted.clear();
       this.#palette = palette;
+      this.#ramp = rampTable(palette);
     }
     const name = nameOf(this.context.state.now.kind.value.kind, head);
     const painted = this.#painted.get(name);
     if (painted) return painted;
     const picture = this.#known.get(name);
-    if (!picture) return undefined;
-    const canvas = paint(picture, palette);
+    if (!picture || !this.#ramp) return undefined;
+    if (performance.now() > this.#until) {
+      this.#late = true;
+      return undefined;
+    }
+    const canvas = paint(picture, this.#ramp);
     this.#painted.set(name, canvas);
     const [oldest] = this.#painted.keys();
     if (this.#painted.size > MOST_PAINTED && oldest !== undefined) this.#painted.delete(oldest);
@@ -88,22 +106,21 @@ export class Thumbnails {
 const nameOf = (kind: string, head: Head) => `${kind}|${head}`;
 
 /** Colours from nothing to the largest weight of the head; what is masked stays open. */
-function paint({ cells, tall, wide }: Picture, palette: Palette): HTMLCanvasElement {
+function paint({ cells, tall, wide }: Picture, table: Uint8ClampedArray): HTMLCanvasElement {
   const canvas = document.createElement("canvas");
   canvas.width = wide;
   canvas.height = tall;
   const pen = canvas.getContext("2d");
   if (!pen || wide === 0 || tall === 0) return canvas;
-  const table = rampTable(palette);
   const { most } = domainOf([cells]);
   const image = new ImageData(wide, tall);
   cells.forEach((value, at) => {
     if (Number.isNaN(value)) return;
     const shade = Math.round((most > 0 ? Math.max(0, value / most) : 0) * 255) * 3;
-    image.data.set(
-      [table[shade] as number, table[shade + 1] as number, table[shade + 2] as number, 255],
-      at * 4,
-    );
+    const place = at * 4;
+    for (let channel = 0; channel < 3; channel++)
+      image.data[place + channel] = table[shade + channel] as number;
+    image.data[place + 3] = 255;
   });
   pen.putImageData(image, 0, 0);
   return canvas;
