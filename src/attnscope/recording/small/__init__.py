@@ -11,6 +11,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from attnscope.recording.shipped import with_weights, word_tokenizer
+
 WORDS = """
     the a cat dog bird mouse fox hen child king queen it she he they was is saw ate liked found lost sat ran slept
     on in under near by mat tree house river hill road tired hungry happy old small red blue because while and then .
@@ -28,13 +30,7 @@ def load() -> tuple[Any, Any]:
     transformers.GPT2LMHeadModel, transformers.PreTrainedTokenizerFast
         In eval mode, float32. The tokenizer splits at white space and knows 48 words.
     """
-    import torch
-    from safetensors.torch import load_file
-
-    model = build()
-    stored = {name: tensor.to(torch.float32) for name, tensor in load_file(WEIGHTS).items()}
-    model.load_state_dict(stored, strict=False)
-    return model.eval(), tokenizer()
+    return with_weights(build(), WEIGHTS), tokenizer()
 
 
 def build() -> Any:
@@ -67,13 +63,4 @@ def build() -> Any:
 
 def tokenizer() -> Any:
     """Make the tokenizer: one token per word, the start token put before every text."""
-    from tokenizers import Tokenizer
-    from tokenizers.models import WordLevel
-    from tokenizers.pre_tokenizers import WhitespaceSplit
-    from tokenizers.processors import TemplateProcessing
-    from transformers import PreTrainedTokenizerFast
-
-    words = Tokenizer(WordLevel({word: i for i, word in enumerate([BOS, *WORDS])}, unk_token=BOS))
-    words.pre_tokenizer = WhitespaceSplit()
-    words.post_processor = TemplateProcessing(single=f"{BOS} $A", special_tokens=[(BOS, 0)])
-    return PreTrainedTokenizerFast(tokenizer_object=words, bos_token=BOS, pad_token=BOS, model_max_length=N_POSITIONS)
+    return word_tokenizer([BOS, *WORDS], f"{BOS} $A", [BOS], bos_token=BOS, pad_token=BOS, model_max_length=N_POSITIONS)

@@ -13,6 +13,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from attnscope.recording.shipped import with_weights, word_tokenizer
+
 DETERMINERS = {"the": "le", "a": "un", "this": "ce", "my": "mon"}
 ADJECTIVES = {"red": "rouge", "small": "petit", "old": "vieux", "black": "noir", "tired": "las"}
 NOUNS = {
@@ -78,13 +80,7 @@ def load() -> tuple[Any, Any]:
     transformers.BartForConditionalGeneration, transformers.PreTrainedTokenizerFast
         In eval mode, float32. The tokenizer splits at white space and knows 20 English words and their translations.
     """
-    import torch
-    from safetensors.torch import load_file
-
-    model = build()
-    stored = {name: tensor.to(torch.float32) for name, tensor in load_file(WEIGHTS).items()}
-    model.load_state_dict(stored, strict=False)
-    return model.eval(), tokenizer()
+    return with_weights(build(), WEIGHTS), tokenizer()
 
 
 def build() -> Any:
@@ -116,14 +112,5 @@ def build() -> Any:
 
 def tokenizer() -> Any:
     """Make the tokenizer: one token per word, an end token behind every text."""
-    from tokenizers import Tokenizer
-    from tokenizers.models import WordLevel
-    from tokenizers.pre_tokenizers import WhitespaceSplit
-    from tokenizers.processors import TemplateProcessing
-    from transformers import PreTrainedTokenizerFast
-
-    ids = {word: i for i, word in enumerate([PAD, END, START, *FRENCH, *FRENCH.values()])}
-    words = Tokenizer(WordLevel(ids, unk_token=PAD))
-    words.pre_tokenizer = WhitespaceSplit()
-    words.post_processor = TemplateProcessing(single=f"$A {END}", special_tokens=[(END, ids[END])])
-    return PreTrainedTokenizerFast(tokenizer_object=words, pad_token=PAD, eos_token=END, bos_token=START)
+    words = [PAD, END, START, *FRENCH, *FRENCH.values()]
+    return word_tokenizer(words, f"$A {END}", [END], pad_token=PAD, eos_token=END, bos_token=START)
