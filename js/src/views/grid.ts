@@ -25,6 +25,7 @@ const SETTLE_MS = 80;
 const LAYER = "layer";
 const LIKENESS = "likeness";
 const ROLE = "role";
+const NO_ROLE = "no clear role";
 
 interface Layout {
   width: number;
@@ -247,7 +248,7 @@ class Grid implements View {
       left += 13;
     }
     pen.fillStyle = palette.ink;
-    const text = role ? shortLabel(role.name) : said;
+    const text = role ? shortLabel(role.name) : said === NO_ROLE ? "–" : said;
     pen.fillText(clip(pen, text, x + size + 2 - left), left, y + LINE);
   }
 
@@ -370,7 +371,7 @@ function orderOf(kind: KindInfo, by: string, reply: Reply): Order {
     role,
     say: (head) => {
       const found = role(head);
-      return found ? roleLabel(found.name) : "no clear role";
+      return found ? roleLabel(found.name) : NO_ROLE;
     },
   };
 }

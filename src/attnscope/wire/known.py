@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from attnscope.analysis.fused import needs_no_weights
+from attnscope.analysis.fused import LONG, needs_no_weights
 from attnscope.analysis.head_table import measures_of
 from attnscope.analysis.roles import role_measures
 from attnscope.analysis.rows import head_sums
@@ -43,13 +43,16 @@ _known: WeakKeyDictionary[Capture, dict[str, dict[Measure, Known]]] = WeakKeyDic
 def known(capture: Capture, kind: str, measures: Iterable[Measure]) -> dict[Measure, Known]:
     """Give measures of every head.
 
-    Those of one pass are taken together, the first time one of them is asked for: those that need each weight, or
-    those that do not.
+    What one pass over the weights gives is taken together the first time any of it is asked for: measures that need
+    each weight, those that do not, or both; for long texts these are two passes, as the second needs no weights.
     """
+    measures = list(measures)
     kept = _known.setdefault(capture, {}).setdefault(kind, {})
-    for light in {needs_no_weights(measure) for measure in measures if measure not in kept}:
+    missing = {needs_no_weights(measure) for measure in measures if measure not in kept}
+    is_long = len(capture[kind].queries) >= LONG
+    for lights in [{light} for light in missing] if is_long else [missing] if missing else []:
         every = dict.fromkeys([*measures_of(capture, kind).values(), *role_measures(capture[kind]).values(), *measures])
-        together = {str(at): it for at, it in enumerate(every) if needs_no_weights(it) == light and it not in kept}
+        together = {str(at): it for at, it in enumerate(every) if needs_no_weights(it) in lights and it not in kept}
         sums = head_sums(capture, together, kind)
         uniform = head_sums(capture, together, kind, chance=True)
         kept |= {it: Known(sums[at].mean, uniform[at].mean, sums[at].count) for at, it in together.items()}

@@ -10,11 +10,13 @@ import numpy as np
 from safetensors.numpy import save
 
 from attnscope.analysis.cells import lengths
+from attnscope.analysis.statistics import measures_of
 from attnscope.attention.arrays import to_float32
 from attnscope.attention.layers import QueriesKeys
 from attnscope.wire.answer import answer
 from attnscope.wire.comparing import describe_comparison, with_change
 from attnscope.wire.describe import describe
+from attnscope.wire.known import known
 from attnscope.wire.question import Held
 
 if TYPE_CHECKING:
@@ -141,6 +143,7 @@ def _first(info: CaptureInfo, held: Held, arrays: dict[str, np.ndarray]) -> list
     requests: list[dict[str, Any]] = []
     for kind in info["kinds"]:
         name = kind["kind"]
+        known(held.capture, name, measures_of(held.capture, name).values())  # all of them in one pass
         requests += [{"type": "statistic", "kind": name, "statistic": one} for one in kind["statistics"]]
         requests += [{"type": one, "kind": name} for one in ("roles", "findings", "links", "likeness")]
     pictures = range(len(held.capture.pictures))
