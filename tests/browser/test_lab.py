@@ -28,7 +28,7 @@ CELLS = [
     "from attnscope import AttentionWidget, capture\n"
     "tokenizer, model = AutoTokenizer.from_pretrained(MODEL_DIR), AutoModel.from_pretrained(MODEL_DIR)\n"
     "c = capture(model, tokenizer, 'The cat sat on the mat because it was tired.')",
-    "w = AttentionWidget(c, heads=[[5, 3], [5, 11]])\nw",
+    "w = AttentionWidget(c, heads=[[5, 3], [5, 11]], model=model, tokenizer=tokenizer)\nw",
     "w",
 ]
 IT, CAT = 8, 2
@@ -93,6 +93,29 @@ def test_hovering_a_token_lights_its_links(notebook, kernel, widget):
     expect(widget.token("query", IT)).not_to_have_class(re.compile("hovered"))
     widget.wait()
     assert canvas.screenshot() == before
+
+
+def test_a_head_is_switched_off_in_the_model_the_kernel_has(kernel, widget):
+    widget.token("query", IT).click()
+    button = widget.inspector.get_by_role("button", name="Ablate L5 H11")
+    button.focus()
+    widget.root.page.keyboard.press("Enter")
+    said = widget.inspector.locator(".effect")
+    expect(said).to_contain_text("cosine distance", timeout=60_000)
+    kernel.run("from attnscope.analysis.causal.ablation import effect_of")
+    lines = kernel.value("effect_of(model, c, [(5, 11)], tokenizer=tokenizer, position=8)['lines']")
+    for line in lines:
+        expect(said).to_contain_text(line)
+
+
+def test_a_typed_question_is_state_in_python(kernel, widget):
+    field = widget.root.get_by_role("textbox", name="Which heads link two tokens?")
+    field.fill("it -> cat")
+    widget.root.page.keyboard.press("Enter")
+    eventually(kernel, "(w.query, w.key, w.color_by)", (IT, CAT, "pair"))
+    kernel.run("w.color_by = 'role'")
+    expect(widget.root.locator(".role-legend button").first).to_be_visible()
+    kernel.run("w.color_by = 'auto'")
 
 
 def test_clicking_a_token_pins_it_in_python(kernel, widget):
