@@ -106,6 +106,8 @@ def test_a_head_is_switched_off_in_the_model_the_kernel_has(kernel, widget):
     lines = kernel.value("effect_of(model, c, [(5, 11)], tokenizer=tokenizer, position=8)['lines']")
     for line in lines:
         expect(said).to_contain_text(line)
+    rail, box = widget.inspector.bounding_box(), said.bounding_box()
+    assert box["y"] + box["height"] <= rail["y"] + rail["height"], "the answer is out of sight"
 
 
 def test_a_typed_question_is_state_in_python(kernel, widget):

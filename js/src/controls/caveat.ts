@@ -71,6 +71,13 @@ export function makeCaveat(context: Context): HTMLElement {
       ...(shown?.title ? [el("b", {}, shown.title)] : []),
       ...(shown?.lines ?? []).map((line) => el("div", {}, line)),
     );
+    const rail = said.closest(".rail");
+    if (rail && shown) {
+      rail.scrollTop += Math.max(
+        0,
+        said.getBoundingClientRect().bottom - rail.getBoundingClientRect().bottom + 8,
+      );
+    }
   });
   return el("div", { class: "caveat" }, CAVEAT, weighted, " ", ablate, said);
 }
