@@ -14,7 +14,7 @@ from attnscope import capture, record
 from attnscope.errors import InputError, InputTypeError
 from tests.models import words, zoo
 
-TOLERANCE = 2e-6
+TOLERANCE = 1e-5
 SIZE = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48}
 VIT = SIZE | {"image_size": (24, 40), "patch_size": 8}
 CLIP_VISION = SIZE | {"image_size": 24, "patch_size": 8}
