@@ -215,9 +215,10 @@ def test_large_maps_are_enlarged_and_asked(page, tmp_path):
     before = widget.root.locator(".head-canvas canvas").bounding_box()
     larger.focus()
     page.keyboard.press("Enter")
+    grown = "least => document.querySelector('.head-canvas canvas').getBoundingClientRect().width > least"
+    page.wait_for_function(grown, arg=2 * before["width"])
     widget.wait()
     after = widget.root.locator(".head-canvas canvas").bounding_box()
-    assert after["width"] > 2 * before["width"]
     pitch = after["width"] / 64
     page.mouse.click(after["x"] + 20.5 * pitch, after["y"] + 7.5 * pitch)
     widget.wait()
