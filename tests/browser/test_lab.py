@@ -61,6 +61,7 @@ def kernel(notebook: Notebook) -> Kernel:
         expect(widget.head(5, 3)).to_have_attribute("aria-selected", "true")
         expect(widget.head(5, 11)).to_have_attribute("aria-selected", "true")
         widget.wait()
+    notebook.page.wait_for_timeout(500)  # echoes of the reset are in, and undo no click
     return notebook.kernel
 
 
@@ -116,7 +117,7 @@ def test_a_typed_question_is_state_in_python(kernel, widget):
     widget.root.page.keyboard.press("Enter")
     eventually(kernel, "(w.query, w.key, w.color_by)", (IT, CAT, "pair"))
     kernel.run("w.color_by = 'role'")
-    expect(widget.root.locator(".role-legend button").first).to_be_visible()
+    expect(widget.root.locator(".role-legend button").first).to_be_visible(timeout=60_000)
     kernel.run("w.color_by = 'auto'")
 
 

@@ -37,7 +37,6 @@ export function makeAsk({ state, life }: Context): HTMLElement {
     state.set({ ...pins, color_by: "pair" });
   };
   const on = listenTo(field, life);
-  on("change", ask);
   on("keydown", (event) => {
     if (event.key === "Enter") ask();
     else if (event.key === "Escape" && field.value !== "") {
