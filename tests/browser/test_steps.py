@@ -193,6 +193,7 @@ def test_long_texts_keep_few_elements(page, tmp_path):
     strongest = widget.root.locator('.steps-stage [aria-rowindex="2"]')
     expect(strongest).to_have_attribute("data-index", str(weights.argmax()))
     widget.root.get_by_role("button", name="key", exact=True).click()
+    expect(widget.root.get_by_role("columnheader", name="key")).to_have_attribute("aria-sort", "ascending")
     widget.root.locator('.steps-stage [tabindex="0"]').focus()
     page.keyboard.press("End")
     expect(row(widget, 1999)).to_be_focused()

@@ -68,6 +68,9 @@ export class StepsTable {
   paint(content: TableContent): void {
     const shape = `${content.columns.map(({ name }) => name).join("|")}|${content.names.length}`;
     if (shape !== this.#shape) this.#build(content, shape);
+    const focused = this.#focused();
+    if (focused !== null && content.order !== this.#content?.order)
+      this.#entry = content.order.indexOf(focused);
     this.#content = content;
     for (const by of ["position", "weight"] as const) {
       const cell = this.#sorts[by].parentElement;
@@ -82,7 +85,6 @@ export class StepsTable {
     const top = this.scroller.scrollTop;
     const from = clamp(Math.floor(top / PITCH) - OVERSCAN, 0, order.length);
     const to = clamp(Math.ceil((top + this.scroller.clientHeight) / PITCH) + OVERSCAN, 0, order.length);
-    const focused = this.#focused();
     const wanted = new Map<number, number>();
     for (let place = from; place < to; place++) wanted.set(order[place] as number, place);
     if (focused !== null) wanted.set(focused, order.indexOf(focused));
