@@ -1,4 +1,5 @@
-import { isObject, ProtocolError, type Reply, type WireReply } from "./protocol.js";
+import type { Reply, WireReply } from "./protocol.js";
+import { isObject, ProtocolError } from "./protocol-check.js";
 
 const LITTLE = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 

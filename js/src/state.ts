@@ -2,16 +2,8 @@ import { batch, computed, type ReadonlySignal, type Signal, signal } from "@prea
 import { type Axis, makeAxis } from "./attention/axis.js";
 import type { ColorScale } from "./attention/strength.js";
 import { clamp } from "./basics.js";
-import {
-  type CaptureInfo,
-  type Head,
-  isCount,
-  isHead,
-  isObject,
-  isSpan,
-  type KindInfo,
-  type Progress,
-} from "./protocol.js";
+import type { CaptureInfo, Head, KindInfo, Progress } from "./protocol.js";
+import { isCount, isHead, isObject, isSpan } from "./protocol-check.js";
 
 /** A user's own passage of the text, in tokens. */
 export interface UserSpan {

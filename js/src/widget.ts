@@ -1,6 +1,6 @@
 import { atEnd, givenUp, messageOf } from "./basics.js";
 import { mount } from "./page.js";
-import { readCapture, readCompare, readProgress } from "./protocol.js";
+import { readCapture, readCompare, readProgress } from "./protocol-check.js";
 import type { Port } from "./source/kernel.js";
 import { KernelChannel } from "./source/kernel.js";
 import { SavedChannel } from "./source/saved.js";

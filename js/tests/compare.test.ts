@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { makeAxis } from "../src/attention/axis.js";
-import { readCompare } from "../src/protocol.js";
+import { readCompare } from "../src/protocol-check.js";
 import { alignAxes, unitsIn } from "../src/views/compare-align.js";
 import { captureInfo, kindInfo } from "./samples.js";
 

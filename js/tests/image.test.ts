@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { unpackPixels } from "../src/draw/patches.js";
-import { readCapture, type TokensInfo } from "../src/protocol.js";
+import type { TokensInfo } from "../src/protocol.js";
+import { readCapture } from "../src/protocol-check.js";
 import {
   fitBox,
   hasScenes,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { isReply, isRequest, isSpan, readCapture } from "../src/protocol.js";
+import { isReply, isRequest, isSpan, readCapture } from "../src/protocol-check.js";
 import { captureInfo, kindInfo } from "./samples.js";
 
 describe("readCapture", () => {

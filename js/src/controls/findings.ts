@@ -1,7 +1,7 @@
 import type { Context } from "../context.js";
 import { button, el, listenTo, setAttribute, setText, watch } from "../dom.js";
 import type { Head, HeadsRequest, KindInfo, Reply } from "../protocol.js";
-import { isObject } from "../protocol.js";
+import { isObject } from "../protocol-check.js";
 import { Asked } from "../views/asked.js";
 import { MOST_UNASKED, weightsOf } from "./work.js";
 

@@ -1,7 +1,8 @@
 import { type ReadonlySignal, signal } from "@preact/signals-core";
 import { atEnd, givenUp } from "../basics.js";
 import { decodeReply } from "../decode.js";
-import { type DataRequest, isReply, type Message, type Reply, VERSION } from "../protocol.js";
+import { type DataRequest, type Message, type Reply, VERSION } from "../protocol.js";
+import { isReply } from "../protocol-check.js";
 
 export type Status = "live" | "stored" | "silent" | "other";
 

@@ -1,7 +1,8 @@
 import { type Layer, PackedWeightsLayer, QueriesKeysLayer } from "../attention/layer.js";
 import type { Mask } from "../attention/mask.js";
 import { float32, int32, uint16 } from "../decode.js";
-import { type CaptureInfo, isObject, ProtocolError, readCapture, readCompare } from "../protocol.js";
+import type { CaptureInfo } from "../protocol.js";
+import { isObject, ProtocolError, readCapture, readCompare } from "../protocol-check.js";
 import type { Seed } from "../source.js";
 import { readSafetensors, type Safetensors } from "./safetensors.js";
 import { readSeeds } from "./seeds.js";

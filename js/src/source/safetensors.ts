@@ -1,4 +1,4 @@
-import { isCount, isObject, ProtocolError } from "../protocol.js";
+import { isCount, isObject, ProtocolError } from "../protocol-check.js";
 
 export interface Tensor {
   dtype: string;

@@ -1,5 +1,5 @@
 import { float32 } from "../decode.js";
-import { isObject, isRequest } from "../protocol.js";
+import { isObject, isRequest } from "../protocol-check.js";
 import type { Seed } from "../source.js";
 
 /** Answers that came with the page, as `{request, reply}` with the numbers in `reply.data`. */
