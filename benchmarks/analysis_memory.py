@@ -21,15 +21,22 @@ if TYPE_CHECKING:
 
 QUESTIONS: dict[str, Callable[[Capture, int], object]] = {
     "entropy": lambda c, _: analysis.entropy(c),
+    "local_share": lambda c, _: analysis.local_share(c),
     "mean_distance": lambda c, _: analysis.mean_distance(c),
     "sink_share": lambda c, _: analysis.sink_share(c),
     "previous_token": lambda c, _: analysis.previous_token(c),
+    "next_token": lambda c, _: analysis.next_token(c),
+    "self_share": lambda c, _: analysis.self_share(c),
+    "special_share": lambda c, _: analysis.special_share(c),
     "induction": lambda c, _: analysis.induction(c),
     "duplicate_token": lambda c, _: analysis.duplicate_token(c),
     "find_heads": lambda c, n: analysis.find_heads(c, n - 1, 0),
     "top_keys": lambda c, n: analysis.top_keys(c, n - 1),
     "head_distance": lambda c, _: analysis.head_distance(c),
     "flow": lambda c, n: analysis.flow(c, n - 1),
+    "rollout": lambda c, n: analysis.rollout(c, n - 1),
+    "health": lambda c, _: analysis.health(c),
+    "summary": lambda c, _: analysis.summary(c),
     "overview": lambda c, _: c.overview(0, 0),
     "all weights of one head": lambda c, _: c.weights(0, 0),
 }
