@@ -171,19 +171,42 @@ function removeLeaving(root: Element): void {
   for (const child of [...root.children]) if (child.classList.contains(LEAVING)) child.remove();
 }
 
-/** Says when all that is shown is complete: nothing asked for, nothing left to paint. */
-function followWork(root: HTMLElement, { source, scheduler, life }: Context): void {
-  let timer: ReturnType<typeof setTimeout> | undefined;
+/** Says when all that is shown is complete and at rest: nothing asked for, left to paint or still to be laid out. */
+function followWork(root: HTMLElement, { state, source, scheduler, life }: Context): void {
+  const { page } = state;
   const busy = () => source.pending.value + scheduler.pending.value > 0;
+  let rest = new AbortController();
   watch(life, () => {
-    clearTimeout(timer);
-    if (busy()) setAttribute(root, "data-ready", "false");
-    else {
-      timer = setTimeout(() => {
-        if (life.aborted || busy()) return;
-        setAttribute(root, "data-ready", "true");
-        removeLeaving(root);
-      }, 60);
-    }
+    state.follow();
+    void [page.table.value, page.narrow.value, page.wideHeads.value, page.message.value];
+    rest.abort();
+    setAttribute(root, "data-ready", "false");
+    if (busy()) return;
+    rest = new AbortController();
+    whenQuiet(rest.signal, () => {
+      if (life.aborted) return;
+      setAttribute(root, "data-ready", "true");
+      removeLeaving(root);
+    });
   });
+  atEnd(life, () => rest.abort());
+}
+
+const QUIET_MS = 60;
+/** Without a frame for this long, nobody looks, and none will come. */
+const UNSEEN_MS = 1_000;
+
+/** After a moment, and two frames: what the first lays out may change sizes, and the second paints what follows from them. */
+function whenQuiet(signal: AbortSignal, run: () => void): void {
+  const frames = (left: number) => {
+    if (signal.aborted) return;
+    if (left === 0) return run();
+    let next = () => {
+      next = () => {};
+      frames(left - 1);
+    };
+    requestAnimationFrame(() => next());
+    setTimeout(() => next(), UNSEEN_MS);
+  };
+  setTimeout(() => frames(2), QUIET_MS);
 }

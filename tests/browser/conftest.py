@@ -33,6 +33,8 @@ OUTSIDE = re.compile(r"^(?!(file|data|blob|about):|(http|ws)://127\.0\.0\.1[:/])
 """Addresses that are not on this machine. Others never wait for Python, which may be busy asking a kernel."""
 PATIENCE = 60_000
 """Longest wait for the page, in milliseconds: far beyond what it takes, for slow machines."""
+SLOWDOWN = float(os.environ.get("ATTNSCOPE_TEST_SLOWDOWN", "1"))
+"""How many times slower each page computes than it could, to find what breaks on slow machines."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -57,6 +59,7 @@ def chromium() -> Iterator[Browser]:
     if found is None:
         missing(f"no Chromium found (looked for {', '.join(NAMES)})")
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    playwright.expect.set_options(timeout=PATIENCE / 2)
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=found, args=ARGUMENTS)
         yield browser
@@ -82,8 +85,11 @@ class Visit:
     errors: list[str] = field(default_factory=list)
 
     def watch(self) -> None:
-        """Refuse the network and note complaints."""
+        """Refuse the network, note complaints, and be slow if wished."""
         self.page.set_default_timeout(PATIENCE)
+        if SLOWDOWN > 1:
+            tools = self.page.context.new_cdp_session(self.page)
+            tools.send("Emulation.setCPUThrottlingRate", {"rate": SLOWDOWN})
         self.page.route(OUTSIDE, self._refuse)
         self.page.on("pageerror", lambda error: self.errors.append(f"page error: {error}"))
         self.page.on("console", lambda message: message.type == "error" and self.errors.append(message.text))

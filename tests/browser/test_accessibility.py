@@ -85,7 +85,7 @@ def test_pinning_is_told_to_a_screen_reader(page, tmp_path):
 def test_focus_is_seen(page, tmp_path):
     widget = opened(page, tmp_path, queries_keys(), heads=[[0, 1]])
     token = widget.token("query", 3)
-    box = token.bounding_box()
+    box = widget.resting_box(token)
     around = {"x": box["x"] - 4, "y": box["y"] - 4, "width": box["width"] + 8, "height": box["height"] + 8}
     widget.token("query", 0).focus()
     before = page.screenshot(clip=around)

@@ -113,7 +113,7 @@ def test_the_matrices_say_all_three_numbers(page, tmp_path, prompts):
 def test_hover_lights_and_says(page, tmp_path, prompts):
     widget = shown(page, tmp_path, prompts, heads=[[5, 11]])
     canvas = widget.root.locator(".compare-pane canvas").nth(1)
-    box = canvas.bounding_box()
+    box = widget.resting_box(canvas)
     page.mouse.move(box["x"] + 12, box["y"] + 62)
     expect(widget.root.get_by_role("tooltip")).to_contain_text("[CLS] → [CLS]: A 0.")
 

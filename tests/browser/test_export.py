@@ -240,7 +240,7 @@ def test_a_held_token_stands_alone(page, tmp_path):
         page.mouse.wheel(0, down)
         page.wait_for_timeout(100)
         widget.wait()
-        box = pinned.bounding_box()
+        box = widget.resting_box(pinned)
         others = widget.root.locator(".tokens-query .token:not(.pinned)").evaluate_all(
             """nodes => nodes.filter((node) => getComputedStyle(node).opacity !== "0").map((node) => {
               const { top, bottom } = node.getBoundingClientRect();

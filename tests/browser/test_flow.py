@@ -94,7 +94,7 @@ def test_mouse_hovers_and_pins(page, tmp_path):
     widget = opened(page, tmp_path, capture, query=4, view="flow")
     node(widget).focus()
     page.keyboard.press("Home")
-    box = node(widget).bounding_box()
+    box = widget.resting_box(node(widget))
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     tooltip = page.locator(".tooltip")
     expect(tooltip).to_contain_text("because, position 4, in the input")
@@ -143,7 +143,7 @@ def test_long_texts_say_what_is_not_shown(page, tmp_path):
     expect(node(widget)).to_have_attribute(
         "aria-label", "t299, position 299, after layer 1: 100 % of the flow, 100 % by chance"
     )
-    box, frame = node(widget).bounding_box(), widget.root.locator(".flow-scroller").bounding_box()
+    box, frame = widget.resting_box(node(widget)), widget.root.locator(".flow-scroller").bounding_box()
     assert frame["y"] <= box["y"]
     assert box["y"] + box["height"] <= frame["y"] + frame["height"] + 2
 

@@ -29,20 +29,11 @@ def go_to(widget, page, layer: int, head: int) -> None:
     widget.wait()
 
 
-def resting_box(widget, page):
-    """Where the cell is once it no longer moves: what else arrives may still shift the grid."""
-    widget.wait()
-    box = None
-    while box != (box := cell(widget).bounding_box()):
-        page.wait_for_timeout(100)
-    return box
-
-
 @pytest.mark.parametrize("causal", [False, True])
 def test_a_click_opens_the_head_under_it(page, tmp_path, causal):
     widget = opened(page, tmp_path, queries_keys(causal=causal), view="grid")
     go_to(widget, page, 2, 3)
-    box = resting_box(widget, page)
+    box = widget.resting_box(cell(widget))
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     expect(widget.tab("Matrix")).to_have_attribute("aria-selected", "true")
     assert widget.selected() == [(2, 3)]
@@ -51,7 +42,7 @@ def test_a_click_opens_the_head_under_it(page, tmp_path, causal):
 def test_shift_click_adds_and_stays(page, tmp_path):
     widget = opened(page, tmp_path, queries_keys(), view="grid", heads=[[0, 0]])
     go_to(widget, page, 1, 2)
-    box = resting_box(widget, page)
+    box = widget.resting_box(cell(widget))
     page.keyboard.down("Shift")
     page.mouse.click(box["x"] + 5, box["y"] + 5)
     page.keyboard.up("Shift")

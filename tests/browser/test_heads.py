@@ -212,13 +212,12 @@ def test_large_maps_are_enlarged_and_asked(page, tmp_path):
     capture = queries_keys([f" t{i}" for i in range(6)], layers=80, heads=64, width=4)
     widget = opened(page, tmp_path, capture, heads=[[3, 3]])
     larger = widget.root.get_by_role("button", name="larger map")
-    before = widget.root.locator(".head-canvas canvas").bounding_box()
+    before = widget.resting_box(widget.root.locator(".head-canvas canvas"))
     larger.focus()
     page.keyboard.press("Enter")
     grown = "least => document.querySelector('.head-canvas canvas').getBoundingClientRect().width > least"
     page.wait_for_function(grown, arg=2 * before["width"])
-    widget.wait()
-    after = widget.root.locator(".head-canvas canvas").bounding_box()
+    after = widget.resting_box(widget.root.locator(".head-canvas canvas"))
     pitch = after["width"] / 64
     page.mouse.click(after["x"] + 20.5 * pitch, after["y"] + 7.5 * pitch)
     widget.wait()

@@ -117,7 +117,7 @@ def test_the_mouse_finds_the_patch_under_it(page, tmp_path):
     widget = opened(page, tmp_path, capture, heads=[[0, 0]], view="image")
     cell(widget).focus()
     page.keyboard.press("Home")
-    box = cell(widget).bounding_box()
+    box = widget.resting_box(cell(widget))
     assert box["width"] == pytest.approx(box["height"], abs=1.5), "patches of an image that is not square are square"
     x, y = box["x"] + 3.5 * box["width"], box["y"] + 2.5 * box["height"]
     page.mouse.move(x, y)
@@ -144,7 +144,7 @@ def test_vit_shows_its_image_under_what_cls_looks_at(page, tmp_path):
     widget.wait()
     cell(widget).focus()
     page.keyboard.press("Home")
-    box, corner = cell(widget).bounding_box(), widget.root.locator(".image-stage canvas").bounding_box()
+    box, corner = widget.resting_box(cell(widget)), widget.root.locator(".image-stage canvas").bounding_box()
     left, top = box["x"] - corner["x"], box["y"] - corner["y"]
     word(widget, 0).focus()
     widget.wait()

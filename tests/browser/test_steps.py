@@ -104,7 +104,7 @@ def test_mouse_sorts_points_pins_and_plays(page, tmp_path, minilm_values):
     first = widget.root.locator('.steps-stage [aria-rowindex="2"]')
     expect(first).to_contain_text("cat")
     slider = widget.root.get_by_role("slider", name="Temperature")
-    box = slider.bounding_box()
+    box = widget.resting_box(slider)
     page.mouse.click(box["x"] + 0.95 * box["width"], box["y"] + box["height"] / 2)
     widget.wait()
     temperature = float(slider.get_attribute("aria-valuetext"))

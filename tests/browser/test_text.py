@@ -160,9 +160,9 @@ def test_with_the_keyboard_alone(page, tmp_path, story):
     expect(widget.token("query", 8)).to_be_focused()
     page.keyboard.press("Enter")
     expect(widget.token("query", 8)).to_have_attribute("aria-pressed", "true")
-    before = widget.token("query", 8).bounding_box()
+    before = widget.resting_box(widget.token("query", 8))
     page.keyboard.press("ArrowDown")
-    below = page.locator(":focus").bounding_box()
+    below = widget.resting_box(page.locator(":focus"))
     assert below["y"] > before["y"]
     assert abs(below["x"] + below["width"] / 2 - before["x"] - before["width"] / 2) < 60
     page.keyboard.press("End")
@@ -221,7 +221,7 @@ def test_white_space_can_be_seen(page, tmp_path):
 def test_writing_from_right_to_left(page, tmp_path):
     widget = shown(page, tmp_path, queries_keys(["שלום", " עולם", " טוב"]))
     expect(widget.root.locator(".text-line").first).to_have_attribute("dir", "rtl")
-    first, second = (widget.token("query", at).bounding_box()["x"] for at in (0, 1))
+    first, second = (widget.resting_box(widget.token("query", at))["x"] for at in (0, 1))
     assert second < first
     widget.token("query", 0).focus()
     page.keyboard.press("ArrowLeft")

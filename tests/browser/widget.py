@@ -30,7 +30,8 @@ class Widget:
         return widget
 
     def wait(self) -> None:
-        """Wait until all that is shown is complete."""
+        """Wait until all that is shown is complete; sizes and scrolling are noticed with the next frame."""
+        self.root.page.evaluate("() => new Promise(go => requestAnimationFrame(() => requestAnimationFrame(go)))")
         expect(self.root).to_have_attribute("data-ready", "true", timeout=60_000)
 
     def token(self, side: str, index: int) -> Locator:
@@ -54,17 +55,28 @@ class Widget:
         """What the inspector lists under a head's name: tokens and their exact numbers."""
         section = self.inspector.locator("section").filter(has=self.root.page.get_by_text(head, exact=True))
         expect(section.locator("[data-weight]").first).to_be_attached()
-        rows = section.get_by_role("listitem").all()
-        return [(row.locator("span").first.inner_text(), exact(row.locator("[data-weight]"))) for row in rows]
+        self.wait()
+        rows = section.get_by_role("listitem").evaluate_all(
+            "rows => rows.map(row => [row.querySelector('span').innerText,"
+            " row.querySelector('[data-weight]').dataset.weight])"
+        )
+        return [(token, float(weight)) for token, weight in rows]
 
     def numbers(self, head: str) -> list[float]:
         """The exact numbers the inspector lists under a head's name."""
         return [number for _, number in self.listed(head)]
 
     def selected(self) -> list[tuple[int, int]]:
-        """The heads selected in the head map, in reading order."""
-        cells = self.root.locator('[role="gridcell"][data-layer][aria-selected="true"]').all()
-        return [(int(cell.get_attribute("data-layer")), int(cell.get_attribute("data-head"))) for cell in cells]
+        """The heads selected in the head map, in reading order, read at once: the map is painted a frame later."""
+        self.wait()
+        cells = self.root.locator('[role="gridcell"][data-layer][aria-selected="true"]')
+        read = "cells => cells.map(cell => [Number(cell.dataset.layer), Number(cell.dataset.head)])"
+        return [(layer, head) for layer, head in cells.evaluate_all(read)]
+
+    def resting_box(self, part: Locator) -> dict[str, float]:
+        """Where a part of the widget is once nothing moves any more."""
+        self.wait()
+        return part.bounding_box()
 
     def matrix_cell(self) -> Locator:
         """The cell of the matrix where the keyboard is."""
