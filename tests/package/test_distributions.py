@@ -26,10 +26,12 @@ def built(tmp_path_factory):
 def test_the_wheel_carries_the_page(built):
     with zipfile.ZipFile(built[0]) as wheel:
         sizes = {info.filename: info.file_size for info in wheel.infolist()}
+        commands = wheel.read("attnscope-0.1.0.dist-info/entry_points.txt").decode()
         metadata = Parser().parsestr(wheel.read("attnscope-0.1.0.dist-info/METADATA").decode())
     for name in STATIC:
         assert sizes[f"attnscope/static/{name}"] > 1000
     assert "attnscope/py.typed" in sizes
+    assert "attnscope = attnscope.cli:main" in commands.splitlines()
     assert not [name for name in sizes if not name.startswith(("attnscope/", "attnscope-0.1.0.dist-info/"))]
     needed = {line.split(";")[0] for line in metadata.get_all("Requires-Dist") if "extra" not in line}
     assert not any(line.startswith(("torch", "transformers")) for line in needed)

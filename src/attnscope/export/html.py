@@ -6,6 +6,7 @@ import base64
 import gzip
 import hashlib
 import html
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from attnscope.wire.assets import asset
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
     from attnscope.attention.capture import Capture
 
+GENERATOR = '<meta name="generator" content="attnscope'
+"""Stands near the start of every page."""
+
 _FRAME = "html,body{height:100%;margin:0}"
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -23,6 +27,7 @@ _PAGE = """<!doctype html>
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="{policy}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
+{generator} {version}">
 <title>{title}</title>
 <style>{style}</style>
 </head>
@@ -56,7 +61,15 @@ def page(capture: Capture, state: Mapping[str, Any], other: Capture | None = Non
     data = base64.b64encode(gzip.compress(pack(capture, state, other), compresslevel=6, mtime=0)).decode("ascii")
     policy = f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; img-src data: blob:"
     title = " · ".join(filter(None, ["attnscope", capture.model_name]))
-    return _PAGE.format(policy=policy, title=html.escape(title), style=style, data=data, script=script)
+    return _PAGE.format(
+        policy=policy,
+        generator=GENERATOR,
+        version=version("attnscope"),
+        title=html.escape(title),
+        style=style,
+        data=data,
+        script=script,
+    )
 
 
 def _built(name: str) -> str:
