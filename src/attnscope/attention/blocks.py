@@ -14,7 +14,7 @@ from attnscope.attention.mask import Mask
 from attnscope.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from attnscope.attention.layers import Layer
 
@@ -94,11 +94,11 @@ class Blocks:
 
     def weight_rows(self, head: int, queries: slice | np.ndarray) -> np.ndarray:
         """Weights of some queries over every key: float32 [queries, keys]; 0 outside their group."""
-        return self._rows("weight_rows", head, queries, 0.0)
+        return self.rows_by(lambda part, rows: part.weight_rows(head, rows), queries, 0.0)
 
     def score_rows(self, head: int, queries: slice | np.ndarray) -> np.ndarray:
         """Scores of some queries against every key: float32 [queries, keys]; ``-inf`` outside their group."""
-        return self._rows("score_rows", head, queries, -np.inf)
+        return self.rows_by(lambda part, rows: part.score_rows(head, rows), queries, -np.inf)
 
     def overview(self, head: int, size: int) -> np.ndarray:
         """Largest weight of each cell of a coarse grid: float32 [≤ size, ≤ size]."""
@@ -107,14 +107,16 @@ class Blocks:
         pooled = [np.maximum.reduceat(self.weight_rows(head, slice(top, top + cell)).max(axis=0), tops) for top in tops]
         return np.stack(pooled)
 
-    def _rows(self, rows_of: str, head: int, queries: slice | np.ndarray, outside: float) -> np.ndarray:
+    def rows_by(
+        self, read: Callable[[Layer, np.ndarray], np.ndarray], queries: slice | np.ndarray, outside: float
+    ) -> np.ndarray:
+        """Read some queries' rows from their groups' layers: float32 [queries, keys], ``outside`` beyond the group."""
         wanted = np.arange(self.n_tokens)[queries]
         rows = np.full((len(wanted), self.n_tokens), outside, np.float32)
         group, slot = self._homes
         for number in np.unique(group[wanted]):
             mine = np.flatnonzero(group[wanted] == number)
-            inner = getattr(self.parts[number], rows_of)(head, slot[wanted[mine]])
-            rows[np.ix_(mine, self.places[number])] = inner
+            rows[np.ix_(mine, self.places[number])] = read(self.parts[number], slot[wanted[mine]])
         return rows
 
     @cached_property

@@ -44,32 +44,73 @@ def score_rows(layer: QueriesKeys, head: int, queries: slice | np.ndarray) -> Ar
         scores = layer.softcap * xp.tanh(scores / layer.softcap)
     if layer.bias is not None:
         scores = scores + float32_like(layer.bias[head if layer.bias.shape[0] > 1 else 0][queries])
-    if not layer.mask.is_full:
-        allowed = moved_like(layer.mask.allowed(queries), scores)
-        scores = xp.where(allowed, scores, xp.asarray(-np.inf, dtype=scores.dtype, device=scores.device))
-    return scores
+    return masked(layer, scores, queries)
 
 
-def normalizer(layer: QueriesKeys, head: int, scores: Array) -> Array:
-    """Logarithm of each row's softmax denominator: float32 [queries], ``+inf`` where a row sees no key."""
+def masked(layer: QueriesKeys, scores: Array, queries: slice | np.ndarray) -> Array:
+    """Set the scores of keys that the queries do not see to ``-inf``."""
+    if layer.mask.is_full:
+        return scores
+    xp = array_namespace(scores)
+    allowed = moved_like(layer.mask.allowed(queries), scores)
+    return xp.where(allowed, scores, xp.asarray(-np.inf, dtype=scores.dtype, device=scores.device))
+
+
+def normalizer(scores: Array, sink: Array | None = None) -> Array:
+    """Logarithm of each row's softmax denominator: float32 [queries], ``+inf`` where a row sees no key.
+
+    ``sink`` is the score of a learned sink, one for all rows or one for each.
+    """
     xp = array_namespace(scores)
     peak = xp.max(scores, axis=1)
-    if layer.sinks is not None:
-        sink = float32_like(layer.sinks[head])
+    if sink is not None:
         peak = xp.maximum(peak, sink)
     blind = peak == -np.inf
     peak = xp.where(blind, xp.zeros_like(peak), peak)
     total = xp.sum(xp.exp(scores - peak[:, None]), axis=1)
-    if layer.sinks is not None:
+    if sink is not None:
         total = total + xp.exp(sink - peak)
     return xp.where(blind, xp.full_like(peak, np.inf), peak + xp.log(xp.where(blind, xp.ones_like(total), total)))
+
+
+def sink_of(layer: QueriesKeys, head: int) -> Array | None:
+    """Score of a head's learned sink, float32; None where there is none."""
+    return None if layer.sinks is None else float32_like(layer.sinks[head])
 
 
 def weight_rows(layer: QueriesKeys, head: int, queries: slice | np.ndarray) -> Array:
     """Weights of some queries over every key: float32 [queries, keys]; a row that sees no key is zero."""
     scores = score_rows(layer, head, queries)
     xp = array_namespace(scores)
-    return xp.exp(scores - normalizer(layer, head, scores)[:, None])
+    return xp.exp(scores - normalizer(scores, sink_of(layer, head))[:, None])
+
+
+def rounded_rows(layer: QueriesKeys, head: int, queries: slice | np.ndarray) -> Array:
+    """Weights as code gives them that rounds every step to the layer's dtype: float32 [queries, keys].
+
+    Eager attention functions compute each step in float32 and round what it gives: products, scaling, the soft cap's
+    division, tanh and multiplication, the sum with the bias (not where the bias is the wider one), with sinks the
+    distance to the row's largest score, and last the weights.
+    """
+    keys = float32_like(layer.keys[head // layer.group_size])
+    rows = layer.queries[head][queries]
+    xp, dtype = array_namespace(rows), rows.dtype
+
+    def rounded(array: Array) -> Array:
+        return float32_like(xp.astype(array, dtype))
+
+    scores = rounded(rounded(float32_like(rows) @ keys.T) * layer.scale)
+    if layer.softcap is not None:
+        scores = rounded(rounded(xp.tanh(rounded(scores / layer.softcap))) * layer.softcap)
+    if layer.bias is not None:
+        scores = scores + float32_like(layer.bias[head if layer.bias.shape[0] > 1 else 0][queries])
+        scores = rounded(scores) if layer.bias.dtype == dtype else scores
+    scores = masked(layer, scores, queries)
+    sink = sink_of(layer, head)
+    if sink is not None:
+        peak = xp.maximum(xp.max(scores, axis=1), sink)
+        scores, sink = rounded(scores - peak[:, None]), rounded(sink - peak)
+    return rounded(xp.exp(scores - normalizer(scores, sink)[:, None]))
 
 
 def pooled_weights(layer: QueriesKeys, head: int, size: int) -> np.ndarray:
@@ -88,7 +129,7 @@ def pooled_weights(layer: QueriesKeys, head: int, size: int) -> np.ndarray:
     for rows in row_blocks(layer.n_queries, layer.n_keys):
         scores = score_rows(layer, head, rows)
         xp = array_namespace(scores)
-        peaks = xp.exp(_pool_keys(scores, wide) - normalizer(layer, head, scores)[:, None])
+        peaks = xp.exp(_pool_keys(scores, wide) - normalizer(scores, sink_of(layer, head))[:, None])
         np.maximum.at(pooled, np.arange(rows.start, rows.stop) // tall, to_float32(peaks))
     return pooled
 

@@ -1,4 +1,4 @@
-"""How far a model that runs in half precision may round its own weights from the exact ones."""
+"""Half precision: the weights as a model's eager code rounds them, and how far that may be from the exact ones."""
 
 from __future__ import annotations
 
@@ -16,6 +16,19 @@ if TYPE_CHECKING:
 
 UNIT = {"float16": 2.0**-11, "bfloat16": 2.0**-8}
 """Largest relative error of rounding one number to the nearest: half the distance from 1 to the next larger."""
+
+
+def rounded_rows(layer: Layer, head: int, queries: slice | np.ndarray) -> np.ndarray:
+    """Weights as eager code in the layer's dtype gives them: float32 [queries, keys].
+
+    See :func:`.compute.rounded_rows`. For float32 and wider, and where the model's own weights are kept, these are the
+    weights themselves.
+    """
+    if isinstance(layer, Blocks):
+        return layer.rows_by(lambda part, rows: rounded_rows(part, head, rows), queries, 0.0)
+    if not isinstance(layer, QueriesKeys) or layer.dtype not in UNIT:
+        return layer.weight_rows(head, queries)
+    return to_float32(compute.rounded_rows(layer, head, queries))
 
 
 def rounding(layer: Layer) -> float:

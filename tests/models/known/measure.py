@@ -15,8 +15,11 @@ import transformers
 
 from attnscope import record
 from attnscope.errors import AttnscopeWarning, ModelError
+from tests.models.known import same_states
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tests.models.known.family import Family
 
 _SIZED = re.compile(r" \d+×\d+$")
@@ -27,13 +30,13 @@ class Outcome:
     """What one family gave.
 
     ``tiers``, ``errors``, ``checks`` and ``layers`` are by kind of attention; ``errors`` only where the model's own
-    output holds weights. ``first`` are those of each kind's first layer, ``rounding`` is the largest
-    a layer states, and ``beyond`` the most by which a layer's error exceeds its own.
+    output holds weights, and ``rounded`` those of the weights as eager code rounds them. ``rounding`` is the largest a
+    layer states, and ``beyond`` the most by which a layer's error exceeds its own.
     """
 
     tiers: dict[str, str] = field(default_factory=dict)
     errors: dict[str, float] = field(default_factory=dict)
-    first: dict[str, float] = field(default_factory=dict)
+    rounded: dict[str, float] = field(default_factory=dict)
     checks: dict[str, float] = field(default_factory=dict)
     layers: dict[str, tuple[int, ...]] = field(default_factory=dict)
     sums: float = 0.0
@@ -66,15 +69,25 @@ def build(known: Family, implementation: str | None = None) -> Any:
     return model.eval()
 
 
-def own_weights(known: Family, model: Any, inputs: dict[str, Any]) -> dict[str, list[np.ndarray]]:
-    """What the model's eager code returns, by kind: [batch, heads, queries, keys] of each layer with attention."""
+def own_weights(
+    known: Family, model: Any, inputs: dict[str, Any], states_of: Sequence[str] = ()
+) -> dict[str, list[np.ndarray]]:
+    """What the model's eager code returns, by kind: [batch, heads, queries, keys] of each layer with attention.
+
+    The modules ``states_of`` names are given the hidden states they have as the model is, not those of eager layers.
+    """
     if not known.own:
         return {}
     eager = _eager(model)
-    torch.manual_seed(0)
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        output = eager(**copy.deepcopy(inputs), output_attentions=True, return_dict=True)
+        torch.manual_seed(0)
+        with same_states.kept(model, states_of) as states:
+            if states_of:
+                model(**copy.deepcopy(inputs))
+        torch.manual_seed(0)
+        with same_states.given(eager, states):
+            output = eager(**copy.deepcopy(inputs), output_attentions=True, return_dict=True)
     found = {}
     for kind, path in known.own.items():
         value: Any = output
@@ -85,8 +98,14 @@ def own_weights(known: Family, model: Any, inputs: dict[str, Any]) -> dict[str, 
     return found
 
 
-def measure(known: Family, dtype: torch.dtype = torch.float32, implementation: str | None = None) -> Outcome:
-    """Capture a family, run in a precision, and compare."""
+def measure(
+    known: Family,
+    dtype: torch.dtype = torch.float32,
+    implementation: str | None = None,
+    *,
+    same_states: bool = False,
+) -> Outcome:
+    """Capture a family, run in a precision, and compare, with ``same_states`` on the same hidden states."""
     model, inputs = build(known, implementation).to(dtype), known.inputs()
     inputs = {name: value.to(dtype) if value.is_floating_point() else value for name, value in inputs.items()}
     torch.manual_seed(0)
@@ -100,9 +119,12 @@ def measure(known: Family, dtype: torch.dtype = torch.float32, implementation: s
             return Outcome(refused=str(error))
     said = [str(warning.message) for warning in seen if issubclass(warning.category, AttnscopeWarning)]
     outcome = Outcome(left_out=" ".join(said))
-    own = own_weights(known, model, inputs)
+    attending = [capture[kind].modules.values() for capture in captures for kind in capture.kinds]
+    states_of = sorted({path for paths in attending for path in paths}) if same_states else ()
+    own = own_weights(known, model, inputs, states_of)
     for item, capture in enumerate(captures):
         by_kind: dict[str, dict[int, np.ndarray]] = {}
+        rounded: dict[str, dict[int, np.ndarray]] = {}
         rounding: dict[tuple[str, int], float] = {}
         for kind in capture.kinds:
             attention = capture[kind]
@@ -110,6 +132,7 @@ def measure(known: Family, dtype: torch.dtype = torch.float32, implementation: s
             layers = by_kind.setdefault(plain, {})
             for number in attention.layers:
                 layers[number] = attention.weights(number)
+                rounded.setdefault(plain, {})[number] = attention.weights(number, rounded=True)
                 rounding[plain, number] = attention.rounding(number)
             outcome.tiers[plain] = " and ".join(sorted({*attention.how.values()}))
             worst = max(attention.check.values())
@@ -121,7 +144,8 @@ def measure(known: Family, dtype: torch.dtype = torch.float32, implementation: s
             if kind in own:
                 errors = _errors(kind, [layers[number] for number in sorted(layers)], own[kind], item, inputs)
                 outcome.errors[kind] = max(outcome.errors.get(kind, 0.0), *errors)
-                outcome.first[kind] = max(outcome.first.get(kind, 0.0), errors[0])
+                again = _errors(kind, [rounded[kind][number] for number in sorted(layers)], own[kind], item, inputs)
+                outcome.rounded[kind] = max(outcome.rounded.get(kind, 0.0), *again)
                 stated = [rounding[kind, number] for number in sorted(layers)]
                 beyond = [error - bound for error, bound in zip(errors, stated, strict=False)]
                 outcome.beyond, outcome.rounding = max(outcome.beyond, *beyond), max(outcome.rounding, *stated)

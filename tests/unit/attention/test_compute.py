@@ -52,7 +52,7 @@ def test_the_normalizer_is_the_logarithm_of_the_denominator(case):
     layer = case.layer()
     for head in range(layer.n_heads):
         scores = compute.score_rows(layer, head, slice(None))
-        lse = compute.normalizer(layer, head, scores)
+        lse = compute.normalizer(scores, compute.sink_of(layer, head))
         np.testing.assert_allclose(lse, case.normalizers(head), rtol=1e-5, atol=1e-5)
 
 
