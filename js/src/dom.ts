@@ -57,16 +57,6 @@ export function focusedIn(node: HTMLElement): HTMLElement | null {
   return active instanceof HTMLElement && node.contains(active) ? active : null;
 }
 
-/** Puts new children in place of the old; the focus stays on the one with the same value of an attribute. */
-export function renew(node: HTMLElement, children: readonly Node[], attribute: string): void {
-  const held = focusedIn(node)?.getAttribute(attribute);
-  node.replaceChildren(...children);
-  if (held == null) return;
-  for (const other of node.querySelectorAll<HTMLElement>(`[${attribute}]`)) {
-    if (other.getAttribute(attribute) === held) other.focus();
-  }
-}
-
 /** The keys that belong to the browser and the host. */
 export const isShortcut = (event: KeyboardEvent): boolean => event.ctrlKey || event.metaKey || event.altKey;
 

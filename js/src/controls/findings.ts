@@ -2,6 +2,7 @@ import type { Context } from "../context.js";
 import { button, el, listenTo, setAttribute, setText, watch } from "../dom.js";
 import type { Head, HeadsRequest, KindInfo, Reply } from "../protocol.js";
 import { isObject } from "../protocol-check.js";
+import { renew } from "../renew.js";
 import { Asked } from "../views/asked.js";
 import { MOST_UNASKED, weightsOf } from "./work.js";
 
@@ -37,10 +38,14 @@ export function makeFindings(context: Context): HTMLElement {
     const [grave] = findings;
     setText(title, fitting ? titleOf(findings) : "Findings");
     setAttribute(element, "data-severity", grave?.severity);
-    if (!fitting) list.replaceChildren(el("li", { class: "hint" }, "looking …"));
+    if (!fitting) renew(list, [el("li", { class: "hint" }, "looking …")]);
     else if (findings.length === 0)
-      list.replaceChildren(el("li", { class: "hint" }, "Nothing is wrong that can be seen from here."));
-    else list.replaceChildren(...findings.map((finding) => item(context, finding)));
+      renew(list, [el("li", { class: "hint" }, "Nothing is wrong that can be seen from here.")]);
+    else
+      renew(
+        list,
+        findings.map((finding) => item(context, finding)),
+      );
   });
   return element;
 }
@@ -68,7 +73,12 @@ function readFindings(kind: KindInfo, { data, info, shape }: Reply): Finding[] {
 
 function item({ state }: Context, { severity, message, heads }: Finding): HTMLElement {
   const sign = el("i", { class: "sign", "aria-hidden": "true" }, SIGNS[severity] ?? "i");
-  const line = el("li", { "data-severity": severity }, sign, el("span", {}, `${severity}: ${message}`));
+  const line = el(
+    "li",
+    { "data-severity": severity, "data-for": `${message}|${heads.join(" ")}` },
+    sign,
+    el("span", {}, `${severity}: ${message}`),
+  );
   if (heads.length === 0) return line;
   const few = heads.slice(0, MOST_SELECTED);
   const which = few.length < heads.length ? `the first ${few.length} of ${heads.length}` : `${few.length}`;

@@ -183,7 +183,8 @@ export class HeadMap {
     const heads = state.now.heads.value;
     const palette = paletteOf(state);
     const { domain } = this.values;
-    this.scale.element.hidden = !domain;
+    this.scale.element.hidden = this.values.byRole;
+    setStyle(this.scale.element, "visibility", domain ? "" : "hidden");
     if (domain)
       this.scale.paint(
         (strength) => cellColor(palette, strength),

@@ -24,6 +24,8 @@ export interface HeadValues {
   version: ReadonlySignal<number>;
   /** The role of a head where heads are coloured by role; null for one without a clear role. */
   roleAt(layer: number, head: number): Role | null | undefined;
+  /** Whether what is shown are roles: the last answer's, while the next is on its way. */
+  readonly byRole: boolean;
   /** The numbers at the ends of the colours; undefined until there are any, or where colours stand for roles. */
   readonly domain: Domain | undefined;
 }
@@ -124,6 +126,9 @@ export function headValues(context: Context): HeadValues {
     question,
     version,
     valueAt,
+    get byRole() {
+      return isRole();
+    },
     get domain() {
       return answer && !isRole() ? ends : undefined;
     },

@@ -1,8 +1,9 @@
 import { signal } from "@preact/signals-core";
 import { topPositions } from "../attention/strength.js";
 import type { Context } from "../context.js";
-import { button, el, listenTo, renew, setStyle, setText, watch } from "../dom.js";
+import { button, el, listenTo, setStyle, setText, watch } from "../dom.js";
 import type { Head, HeadsRequest, KindInfo, PairRequest } from "../protocol.js";
+import { renew } from "../renew.js";
 import { sameHead } from "../state.js";
 import { fixed, spoken } from "../text.js";
 import { Asked } from "../views/asked.js";
@@ -87,7 +88,6 @@ export function makeHits(context: Context): HTMLElement {
     renew(
       list,
       hits.map((hit) => item(context, hit, chosen)),
-      "data-hit",
     );
     const total = asked.kind.heads.reduce((sum, count) => sum + count, 0);
     setText(more, many.value ? "fewer" : "more");
@@ -149,7 +149,7 @@ function item({ state }: Context, hit: Hit, chosen: readonly Head[]): HTMLElemen
   select.addEventListener("click", (event) => {
     selectHead(state, hit.head, event.shiftKey || event.ctrlKey || event.metaKey);
   });
-  return el("li", {}, select);
+  return el("li", { "data-for": hit.head.join(".") }, select);
 }
 
 const percent = (share: number) => `${(100 * share).toFixed(share < 0.0995 ? 1 : 0)} %`;

@@ -1,6 +1,7 @@
 import type { Context } from "../context.js";
 import { el, watch } from "../dom.js";
 import type { Head, Notes } from "../protocol.js";
+import { renew } from "../renew.js";
 import type { Habits } from "./chips.js";
 
 const CLOSE = 1e-3;
@@ -38,8 +39,9 @@ export function honesty({ state, life }: Context, habits: Habits): HTMLElement {
       facts.push(["not checked", all ? "every layer" : `layers ${shortened(unchecked)}`]);
     else facts.push(["checked", `${layers.length} of ${layers.length} layers`]);
     if (notes.error) facts.push(["stored to within", number(notes.error)]);
-    list.replaceChildren(
-      ...facts.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))),
+    renew(
+      list,
+      facts.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))),
     );
   });
   return list;

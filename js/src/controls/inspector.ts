@@ -1,10 +1,12 @@
 import { type Axis, textAt } from "../attention/axis.js";
 import { formOf } from "../attention/measure.js";
 import { topPositions } from "../attention/strength.js";
+import { range } from "../basics.js";
 import { type Context, colorOf, inkOf } from "../context.js";
 import type { Series } from "../data.js";
 import { el, setStyle, watch } from "../dom.js";
 import { css } from "../draw/palette.js";
+import { renew } from "../renew.js";
 import { fixed, pieces } from "../text.js";
 import { rowStrengths } from "../views/lines.js";
 import { makeCaveat } from "./caveat.js";
@@ -31,7 +33,7 @@ export function makeInspector(context: Context): HTMLElement {
     const all = data.series;
     const order = all.map((_, at) => all.length - 1 - at);
     const sections = order.map((at) => section(context, all, at, subject, chips));
-    body.replaceChildren(...heading(context, subject), ...pair(context, subject), ...sections);
+    renew(body, [...heading(context, subject), ...pair(context, subject), ...sections]);
     announced = announce(context, subject, announced);
   };
   const request = () => {
@@ -143,8 +145,8 @@ function ranking(context: Context, series: Series, subject: Subject, count: numb
   const { state } = context;
   const signed = formOf(state.now.measure.value) === "signed";
   const values = valuesOf(context, series, subject);
-  if (!values) return el("p", { class: "hint" }, "not here yet");
   const axis = (subject.side === "query" ? state.now.keys : state.now.queries).value;
+  if (!values) return waiting(Math.min(count, axis.units.length));
   const top = topPositions(signed ? values.map(Math.abs) : values, count);
   if (top.length === 0) return el("p", { class: "hint" }, "Nothing to attend to here.");
   const strengths = rowStrengths(values, state.now.measure.value, "linear");
@@ -158,6 +160,12 @@ function ranking(context: Context, series: Series, subject: Subject, count: numb
     );
   }
   return list;
+}
+
+/** As tall as what is to come, so that nothing below it moves. */
+function waiting(count: number): HTMLElement {
+  const lines = range(0, count).map((at) => el("li", {}, at === 0 ? "not here yet" : ""));
+  return el("ol", { class: "ranking waiting" }, ...lines);
 }
 
 function announce(context: Context, subject: Subject | null, before: string): string {

@@ -3,6 +3,7 @@ import { type Context, inkOf } from "../context.js";
 import { seriesOf } from "../data.js";
 import { button, el, setStyle, watch } from "../dom.js";
 import { css } from "../draw/palette.js";
+import { renew } from "../renew.js";
 import type { Traits } from "../state.js";
 import { checkbox, select, setOptions } from "./fields.js";
 import { headSection } from "./heads.js";
@@ -32,16 +33,26 @@ function chips(context: Context): HTMLElement {
     const heads = state.now.heads.value;
     const series = seriesOf(heads, "none");
     void state.page.dark.value;
-    list.replaceChildren(
-      ...heads.map(([layer, head], at) => {
+    renew(
+      list,
+      heads.map(([layer, head], at) => {
         const ink = css(inkOf(context, series, at));
         const name = `L${layer} H${head}`;
         const remove = button(
           { "aria-label": `Remove ${name}`, disabled: heads.length === 1 },
-          () => selectHead(state, [layer, head], true),
+          () => {
+            selectHead(state, [layer, head], true);
+            list.querySelectorAll("button")[Math.max(0, at - 1)]?.focus();
+          },
           "×",
         );
-        const chip = el("li", { class: "chip" }, el("i", { class: "dot" }), name, remove);
+        const chip = el(
+          "li",
+          { class: "chip", "data-for": `${layer}.${head}` },
+          el("i", { class: "dot" }),
+          name,
+          remove,
+        );
         setStyle(chip, "--ink", ink);
         return chip;
       }),

@@ -1,7 +1,8 @@
 import { type Signal, signal } from "@preact/signals-core";
 import { type Context, paletteOf } from "../context.js";
-import { button, el, renew, setStyle, watch } from "../dom.js";
+import { button, el, setStyle, watch } from "../dom.js";
 import { css, inkOn } from "../draw/palette.js";
+import { renew } from "../renew.js";
 import type { HeadValues } from "./headvalues.js";
 import { inOrder, type Role, roleColor, roleLabel } from "./roles.js";
 
@@ -15,12 +16,10 @@ export function makeRoleLegend(
   const element = el("div", { class: "role-legend", role: "group", "aria-label": "Roles" });
   watch(life, () => {
     void values.version.value;
-    const byRole = values.question.value.name === "role";
+    if (values.question.value.name !== "role") only.value = null;
+    const byRole = values.byRole;
     element.hidden = !byRole;
-    if (!byRole) {
-      only.value = null;
-      return;
-    }
+    if (!byRole) return;
     const palette = paletteOf(state);
     const { counts, signs, without } = count(context, values);
     const entries = inOrder(counts.keys()).map((name) => {
@@ -30,7 +29,7 @@ export function makeRoleLegend(
       setStyle(sign, "color", inkOn(color));
       const heads = counts.get(name) as number;
       return button(
-        { "aria-pressed": String(only.value === name), "data-role": name },
+        { "aria-pressed": String(only.value === name), "data-role": name, "data-for": name },
         () => {
           only.value = only.peek() === name ? null : name;
         },
@@ -39,7 +38,7 @@ export function makeRoleLegend(
       );
     });
     const rest = el("span", {}, `${without} without a clear role`);
-    renew(element, [...entries, ...(without > 0 ? [rest] : [])], "data-role");
+    renew(element, [...entries, ...(without > 0 ? [rest] : [])]);
   });
   return { element, only };
 }

@@ -4,6 +4,7 @@ import { type Context, inkOf } from "../context.js";
 import type { Series } from "../data.js";
 import { button, el, listenTo, setAttribute, setStyle, watch } from "../dom.js";
 import { css } from "../draw/palette.js";
+import { renew } from "../renew.js";
 import { fixed, pieces, spoken } from "../text.js";
 import { type Subject, subjectOf, valuesOf } from "./subject.js";
 import { type Direction, orderRows, rowsThatFit, type Sorting } from "./table-order.js";
@@ -117,7 +118,7 @@ export function makeTable(context: Context): Table {
       setAttribute(cell, "aria-sort", by[at] === sorting.by ? sorting.direction : "none");
       if (at > 1) setStyle(cell as HTMLElement, "--ink", css(inkOf(context, now.all, at - 2)));
     });
-    caption.replaceChildren(...captionOf(context, now));
+    renew(caption, captionOf(context, now));
     const axis = (now.subject.side === "query" ? state.now.keys : state.now.queries).value;
     const rows = orderRows(axis, now.columns, sorting, {
       special: state.synced.special_tokens.value,
@@ -125,8 +126,11 @@ export function makeTable(context: Context): Table {
       most: rowsThatFit(now.all.length),
     });
     const marked = now.subject.side === "query" ? state.now.pinned.key.value : [];
-    body.replaceChildren(...rows.shown.map((at) => rowOf(axis, at, now.columns, marked.includes(at))));
-    foot.replaceChildren(...sums(context, now, rows.of));
+    renew(
+      body,
+      rows.shown.map((at) => rowOf(axis, at, now.columns, marked.includes(at))),
+    );
+    renew(foot, sums(context, now, rows.of));
     const what = now.subject.side === "query" ? "keys" : "queries";
     const part = rows.shown.length < rows.of ? `the strongest ${rows.shown.length} of` : "all";
     note.replaceChildren(

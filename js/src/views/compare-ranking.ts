@@ -3,6 +3,7 @@ import type { Context } from "../context.js";
 import { selectHead } from "../controls/selection.js";
 import { button, el, listenTo, setAttribute, watch } from "../dom.js";
 import type { Head } from "../protocol.js";
+import { renew } from "../renew.js";
 import { sameHead } from "../state.js";
 import { fixed } from "../text.js";
 
@@ -17,7 +18,8 @@ export function makeRanking(context: Context): HTMLElement {
   watch(life, () => {
     const kind = state.now.kind.value;
     found.value = [];
-    if (!kind.statistics.includes(CHANGE)) return;
+    list.hidden = !kind.statistics.includes(CHANGE);
+    if (list.hidden) return;
     source.statistic(kind.kind, CHANGE, life).then(
       ({ data, shape }) => {
         if (state.now.kind.peek() !== kind) return;
@@ -31,42 +33,37 @@ export function makeRanking(context: Context): HTMLElement {
       () => {},
     );
   });
-  const mark = () => {
-    const heads = state.now.heads.value;
-    for (const node of list.querySelectorAll<HTMLElement>("[data-at]")) {
-      const head = found.peek()[Number(node.dataset.at)]?.head;
-      setAttribute(
-        node,
-        "aria-pressed",
-        String(head !== undefined && heads.some((one) => sameHead(one, head))),
-      );
-    }
-  };
+  let entry = "";
   watch(life, () => {
     const all = found.value;
-    const shown = all
-      .slice(0, MOST)
-      .map(({ head, change }, at) =>
-        button(
-          { class: "small", "data-at": at, tabindex: at === 0 ? 0 : -1 },
-          () => selectHead(state, head, false),
-          `L${head[0]} H${head[1]} `,
-          el("span", { class: "number", "data-weight": change }, fixed(change)),
-        ),
-      );
+    const heads = state.now.heads.value;
+    const names = all.slice(0, MOST).map(({ head }) => head.join("."));
+    if (!names.includes(entry)) entry = names[0] ?? "";
+    const shown = all.slice(0, MOST).map(({ head, change }, at) =>
+      button(
+        {
+          class: "small",
+          "data-for": names[at],
+          tabindex: names[at] === entry ? 0 : -1,
+          "aria-pressed": String(heads.some((one) => sameHead(one, head))),
+        },
+        () => selectHead(state, head, false),
+        `L${head[0]} H${head[1]} `,
+        el("span", { class: "number", "data-weight": change }, fixed(change)),
+      ),
+    );
     const rest = all.length > MOST ? [el("span", { class: "hint" }, `${MOST} of ${all.length} shown`)] : [];
-    list.replaceChildren(el("span", { class: "hint" }, "most changed"), ...shown, ...rest);
-    mark();
+    renew(list, [el("span", { class: "hint" }, "most changed"), ...shown, ...rest]);
   });
-  watch(life, mark);
   listenTo(list, life)("keydown", (event) => {
     const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    const nodes = [...list.querySelectorAll<HTMLElement>("[data-at]")];
+    const nodes = [...list.querySelectorAll<HTMLElement>("[data-for]")];
     const next = by && nodes[nodes.indexOf(event.target as HTMLElement) + by];
     if (by === undefined) return;
     event.preventDefault();
     event.stopPropagation();
     if (!next) return;
+    entry = next.dataset.for ?? "";
     for (const node of nodes) setAttribute(node, "tabindex", node === next ? 0 : -1);
     next.focus();
   });

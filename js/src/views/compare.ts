@@ -101,6 +101,7 @@ class Compare implements View {
       this.#pair.element,
       el("div", { class: "legend" }, this.#weights.element, this.#changes.element, this.#note),
     );
+    for (const later of [this.#switches, this.#sort, this.#refusal, this.#pair.element]) later.hidden = true;
     onSize(this.element, life, (width) => {
       this.#width = width;
       scheduler.paint(this.#draw);

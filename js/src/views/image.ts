@@ -78,6 +78,7 @@ class ImageView implements View {
     const legend = el("div", { class: "legend" }, this.#scale.element, this.#note);
     this.#middle = el("div", { class: "image-middle" }, this.#stage, this.#words.element);
     this.element = el("div", { class: "image" }, bar, this.#middle, legend);
+    for (const later of [this.#picker.element, this.#opacityField, this.#words.element]) later.hidden = true;
     onSize(this.#stage, life, (width, height) => {
       this.#size = { width, height };
       scheduler.paint(this.#draw);
