@@ -48,7 +48,7 @@ def from_attentions(
     queries = Tokens.of(tokens)
     keys = queries if key_tokens is None else Tokens.of(key_tokens)
     layers = {
-        number: _one_input(array, number) for number, array in enumerate(_layer_arrays(attentions)) if array is not None
+        number: _one_input(array, number) for number, array in enumerate(layer_arrays(attentions)) if array is not None
     }
     if not layers:
         raise InputError(
@@ -118,7 +118,7 @@ def from_queries_keys(
     return Capture({kind: attention})
 
 
-def _layer_arrays(attentions: Any) -> Sequence[Array | None]:
+def layer_arrays(attentions: Any) -> Sequence[Array | None]:
     """Take the per-layer arrays out of whatever holds them."""
     if hasattr(attentions, "attentions") or hasattr(attentions, "encoder_attentions"):
         found = getattr(attentions, "attentions", None)
