@@ -1,15 +1,10 @@
 import { messageOf } from "./basics.js";
 import { mount } from "./page.js";
+import { fromBase64, inflate } from "./source/inflate.js";
 import { readPack } from "./source/pack.js";
 import { StoredChannel } from "./source/stored.js";
 import { CachedSource } from "./source.js";
 import { State, TRAITS } from "./state.js";
-
-async function unpack(text: string): Promise<Uint8Array> {
-  const packed = Uint8Array.from(atob(text.trim()), (char) => char.charCodeAt(0));
-  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
-  return new Uint8Array(await new Response(stream).arrayBuffer());
-}
 
 function say(root: HTMLElement, text: string): void {
   const line = document.createElement("p");
@@ -25,7 +20,7 @@ async function start(): Promise<void> {
   try {
     const text = document.getElementById("attnscope-data")?.textContent ?? "";
     if (text.trim() === "") throw new Error("The page carries no data.");
-    const pack = readPack(await unpack(text));
+    const pack = readPack(await inflate(fromBase64(text.trim())));
     const initial = Object.fromEntries(TRAITS.map((name) => [name, pack.state[name]]));
     const source = new CachedSource(new StoredChannel(pack), pack.seeds);
     mount(root, new State(pack.capture, initial), source, new AbortController().signal, { fill: true });

@@ -1,4 +1,4 @@
-import { eachVisible, type Mask, rowStarts } from "./mask.js";
+import { eachRun, eachVisible, type Mask, rowStarts } from "./mask.js";
 
 /** One layer of a stored capture: rows of scores or weights, computed when they are looked at. */
 export interface Layer {
@@ -45,51 +45,89 @@ export class QueriesKeysLayer implements Layer {
   readonly keys: number;
   readonly hasScores = true;
   readonly mask: Mask;
+  /** By head: per query the logarithm of what its exponentials add up to; NaN where it was not asked for yet. */
   #normalizers = new Map<number, Float64Array>();
+  /** One row's scores, between its visible ends. */
+  #row: Float64Array;
+  #query: Float64Array;
 
   constructor(readonly stored: QueriesKeys) {
     this.heads = stored.heads;
     this.mask = stored.mask;
     this.queries = stored.queries.length / (stored.heads * stored.width);
     this.keys = stored.keys.length / (stored.keyHeads * stored.width);
+    this.#row = new Float64Array(this.keys);
+    this.#query = new Float64Array(stored.width);
   }
 
   scores(head: number, query: number, out: Float32Array): void {
     out.fill(Number.NaN);
-    eachVisible(this.stored.mask, query, this.keys, (key) => {
-      out[key] = this.#score(head, query, key);
+    this.#take(head, query);
+    eachRun(this.mask, query, this.keys, (from, to) => {
+      this.#score(head, query, from, to);
+      for (let key = from; key < to; key++) out[key] = this.#row[key] as number;
     });
   }
 
   weights(head: number, query: number, out: Float32Array): void {
-    this.scores(head, query, out);
-    const normalizer = this.#normalizer(head, query, out);
-    for (let key = 0; key < out.length; key++) out[key] = Math.exp((out[key] as number) - normalizer);
+    out.fill(Number.NaN);
+    const normalizer = this.#normalizer(head, query);
+    eachRun(this.mask, query, this.keys, (from, to) => {
+      for (let key = from; key < to; key++) out[key] = Math.exp((this.#row[key] as number) - normalizer);
+    });
   }
 
   weight(head: number, query: number, key: number): number {
     let visible = false;
-    eachVisible(this.stored.mask, query, this.keys, (seen) => {
-      if (seen === key) visible = true;
+    eachRun(this.mask, query, this.keys, (from, to) => {
+      if (from <= key && key < to) visible = true;
     });
     if (!visible) return Number.NaN;
-    let normalizer = this.#known(head)[query] as number;
-    if (Number.isNaN(normalizer)) {
-      const row = new Float32Array(this.keys);
-      this.scores(head, query, row);
-      normalizer = this.#normalizer(head, query, row);
-    }
-    return Math.exp(this.#score(head, query, key) - normalizer);
+    const known = this.#known(head)[query] as number;
+    const normalizer = Number.isNaN(known) ? this.#normalizer(head, query) : known;
+    this.#take(head, query);
+    this.#score(head, query, key, key + 1);
+    return Math.exp((this.#row[key] as number) - normalizer);
   }
 
-  #score(head: number, query: number, key: number): number {
-    const { width, scale, softcap, queries, keys } = this.stored;
-    const left = (head * this.queries + query) * width;
-    const right = (this.keyHead(head) * this.keys + key) * width;
-    let sum = 0;
-    for (let at = 0; at < width; at++) sum += (queries[left + at] as number) * (keys[right + at] as number);
-    const score = sum * scale;
-    return (softcap === null ? score : softcap * Math.tanh(score / softcap)) + this.bias(head, query, key);
+  /** Reads a query's vector, scaled. */
+  #take(head: number, query: number): void {
+    const { width, scale, queries } = this.stored;
+    const start = (head * this.queries + query) * width;
+    for (let at = 0; at < width; at++) this.#query[at] = scale * (queries[start + at] as number);
+  }
+
+  /** Scores of the query taken, for some keys: four at a time, each with a sum of its own. */
+  #score(head: number, query: number, from: number, to: number): void {
+    const { width, keys, softcap, bias } = this.stored;
+    const [taken, row] = [this.#query, this.#row];
+    const start = this.keyHead(head) * this.keys * width;
+    let key = from;
+    for (; key + 3 < to; key += 4) {
+      const at0 = start + key * width;
+      const [at1, at2, at3] = [at0 + width, at0 + 2 * width, at0 + 3 * width];
+      let [sum0, sum1, sum2, sum3] = [0, 0, 0, 0];
+      for (let at = 0; at < width; at++) {
+        const value = taken[at] as number;
+        sum0 += value * (keys[at0 + at] as number);
+        sum1 += value * (keys[at1 + at] as number);
+        sum2 += value * (keys[at2 + at] as number);
+        sum3 += value * (keys[at3 + at] as number);
+      }
+      row[key] = sum0;
+      row[key + 1] = sum1;
+      row[key + 2] = sum2;
+      row[key + 3] = sum3;
+    }
+    for (; key < to; key++) {
+      let sum = 0;
+      for (let at = 0; at < width; at++)
+        sum += (taken[at] as number) * (keys[start + key * width + at] as number);
+      row[key] = sum;
+    }
+    if (softcap !== null)
+      for (key = from; key < to; key++) row[key] = softcap * Math.tanh((row[key] as number) / softcap);
+    if (bias) for (key = from; key < to; key++) row[key] = (row[key] as number) + this.bias(head, query, key);
   }
 
   bias(head: number, query: number, key: number): number {
@@ -114,16 +152,23 @@ export class QueriesKeysLayer implements Layer {
     return known;
   }
 
-  #normalizer(head: number, query: number, scores: Float32Array): number {
+  /** Scores a row, and gives the logarithm of what its exponentials add up to. */
+  #normalizer(head: number, query: number): number {
     const known = this.#known(head);
-    const before = known[query] as number;
-    if (!Number.isNaN(before)) return before;
+    const row = this.#row;
     const sink = this.stored.sinks?.[head] ?? Number.NEGATIVE_INFINITY;
     let peak = sink;
-    for (const score of scores) if (score > peak) peak = score;
-    let sum = Math.exp(sink - peak);
-    if (Number.isNaN(sum)) sum = 0;
-    for (const score of scores) if (!Number.isNaN(score)) sum += Math.exp(score - peak);
+    this.#take(head, query);
+    eachRun(this.mask, query, this.keys, (from, to) => {
+      this.#score(head, query, from, to);
+      for (let key = from; key < to; key++) if ((row[key] as number) > peak) peak = row[key] as number;
+    });
+    const before = known[query] as number;
+    if (!Number.isNaN(before)) return before;
+    let sum = sink === Number.NEGATIVE_INFINITY ? 0 : Math.exp(sink - peak);
+    eachRun(this.mask, query, this.keys, (from, to) => {
+      for (let key = from; key < to; key++) sum += Math.exp((row[key] as number) - peak);
+    });
     const normalizer = sum > 0 ? peak + Math.log(sum) : 0;
     known[query] = normalizer;
     return normalizer;

@@ -37,7 +37,7 @@ export async function flow(
     for (let token = 0; token < tokens; token++) {
       const [share, chance] = descent.above(row, token);
       if (share === 0 && chance === 0) continue;
-      const real = share > 0 ? mixed(meanRow(layer, token), token) : null;
+      const real = share > 0 ? mixed(await meanRow(layer, token, breath), token) : null;
       descent.pass(row, token, real, chance > 0 ? uniform(layer.mask, token, tokens) : null);
       await breath.take();
     }
@@ -57,7 +57,7 @@ export async function flow(
 const widthOf = (layer: Layer) => (layer instanceof QueriesKeysLayer ? layer.stored.width : 1);
 
 /** The mean over the heads of one row. */
-function meanRow(layer: Layer, query: number): Float32Array {
+async function meanRow(layer: Layer, query: number, breath: Breath): Promise<Float32Array> {
   const known = means.get(layer) ?? new Map<number, Float32Array>();
   means.set(layer, known);
   const before = known.get(query);
@@ -67,6 +67,7 @@ function meanRow(layer: Layer, query: number): Float32Array {
   for (let head = 0; head < layer.heads; head++) {
     layer.weights(head, query, row);
     for (let key = 0; key < row.length; key++) sum[key] = (sum[key] as number) + (row[key] as number);
+    await breath.take();
   }
   const mean = Float32Array.from(sum, (value) => value / layer.heads);
   if ((known.size + 1) * layer.keys <= MOST_KEPT) known.set(query, mean);
@@ -85,7 +86,7 @@ export async function evolution(
   for (const [index, number] of kind.layers.entries()) {
     const layer = pack.layer(kind.kind, number);
     const row = data.subarray(index * keys, (index + 1) * keys);
-    if (head === null) row.set(meanRow(layer, query));
+    if (head === null) row.set(await meanRow(layer, query, breath));
     else if (head < layer.heads) layer.weights(head, query, row);
     await breath.take();
   }
