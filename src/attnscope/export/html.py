@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 GENERATOR = '<meta name="generator" content="attnscope'
 """Stands near the start of every page."""
 
+_NOTHING = "default-src 'none'; base-uri 'none'; form-action 'none'"
 _FRAME = "html,body{height:100%;margin:0}"
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -59,7 +60,7 @@ def page(capture: Capture, state: Mapping[str, Any], other: Capture | None = Non
     """
     script, style = _built("host.js"), _FRAME + _built("widget.css")
     data = base64.b64encode(gzip.compress(pack(capture, state, other), compresslevel=6, mtime=0)).decode("ascii")
-    policy = f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; img-src data: blob:"
+    policy = f"{_NOTHING}; script-src {_hash(script)}; style-src {_hash(style)}"
     title = " · ".join(filter(None, ["attnscope", capture.model_name]))
     return _PAGE.format(
         policy=policy,
