@@ -11,6 +11,8 @@ import torch
 
 from attnscope.errors import InputError, InputTypeError
 
+_MEDIA = ("pixel_values", "pixel_values_videos", "input_features", "input_values", "audio_values")
+
 
 def by_name(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
     """Arguments of a module's forward by their names."""
@@ -22,6 +24,12 @@ def batch_size(inputs: dict[str, Any]) -> int | None:
     """Number of inputs of a pass: the first axis of its first tensor."""
     first = next((value for value in inputs.values() if isinstance(value, torch.Tensor) and value.ndim > 1), None)
     return None if first is None else int(first.size(0))
+
+
+def media_count(inputs: Mapping[str, Any]) -> int | None:
+    """Number of images or sounds of a pass, beside a text; None where there are none, or nothing else."""
+    given = next((inputs[name] for name in _MEDIA if isinstance(inputs.get(name), torch.Tensor)), None)
+    return None if given is None or inputs.get("input_ids") is None else int(given.shape[0])
 
 
 def token_counts(inputs: Mapping[str, Any]) -> dict[str, int]:

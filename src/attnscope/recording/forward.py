@@ -9,15 +9,17 @@ import torch
 from torch import nn
 
 from attnscope.recording import models
+from attnscope.recording.failure import explained
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
 def run_once(model: Any, inputs: Mapping[str, Any]) -> None:
-    """Run the model once, without gradients, a cache, or logits nobody reads."""
-    with torch.no_grad():
-        model(**arguments(model, inputs, logits_to_keep=1))
+    """Run the model once, without gradients, a cache, or logits nobody reads; see :func:`.failure.explained`."""
+    given = arguments(model, inputs, logits_to_keep=1)
+    with torch.no_grad(), explained(model, given):
+        model(**given)
 
 
 def arguments(model: Any, inputs: Mapping[str, Any], **options: Any) -> dict[str, Any]:

@@ -85,7 +85,7 @@ def require_known(model: Any, ids: torch.Tensor) -> None:
             f"The text has {n_tokens} tokens, and {type(unwrapped(model)).__name__} takes at most {most} (its table of "
             f"positions ends there). Shorten the text, or capture it in pieces of at most {most} tokens."
         )
-    table = unwrapped(model).get_input_embeddings()
+    table = _token_vectors(model)
     known = table.num_embeddings if isinstance(table, nn.Embedding) else None
     if known is not None and not 0 <= int(ids.min()) <= int(ids.max()) < known:
         strange = int(ids.min()) if int(ids.min()) < 0 else int(ids.max())
@@ -128,10 +128,23 @@ def _drops(module: nn.Module) -> bool:
     return isinstance(module, _DropoutNd) and module.training and module.p > 0
 
 
+def _token_vectors(model: Any) -> Any:
+    """The table of the vectors of token ids; None where the model names none."""
+    try:
+        return _of_text(model).get_input_embeddings()
+    except (NotImplementedError, AttributeError):
+        return None
+
+
+def _of_text(model: Any) -> Any:
+    """The tower that reads text, of models that have one for it and others for images or sound; else the model."""
+    tower = getattr(unwrapped(model), "text_model", None)
+    return tower if isinstance(tower, nn.Module) else unwrapped(model)
+
+
 def _learned_positions(model: Any) -> int | None:
     """Length of the table of learned absolute positions, less what its padding index takes; None without one."""
-    model = unwrapped(model)
-    for path, module in model.named_modules():
+    for path, module in _of_text(model).named_modules():
         last = path.rsplit(".", maxsplit=1)[-1]
         if isinstance(module, nn.Embedding) and last in ("position_embeddings", "wpe", "embed_positions"):
             offset = int(getattr(module, "offset", 0))

@@ -12,7 +12,7 @@ from attnscope.attention.tokens import Tokens
 from attnscope.errors import InputError
 from attnscope.recording import finish, models
 from attnscope.recording.assemble import Naming, make_capture
-from attnscope.recording.called_with import batch_size, by_name, layer_numbers, token_counts
+from attnscope.recording.called_with import batch_size, by_name, layer_numbers, media_count, token_counts
 from attnscope.recording.collect import packs
 from attnscope.recording.collect.any_module import (
     ModuleCollector,
@@ -218,7 +218,7 @@ class Recording:
         if self._steps is not None:
             self._steps.begin(inputs, batch_size(inputs))
         elif self._counts.passes == 1:
-            self._collector.batch = batch_size(inputs)
+            self._collector.batch, self._collector.media = batch_size(inputs), media_count(inputs)
             if isinstance(self._collector, ModuleCollector):
                 self._collector.batches = batch_sizes(inputs)
             self._collector.expect(self._model, token_counts(inputs))

@@ -61,6 +61,7 @@ class Collector:
         self.recorded: list[Recorded] = []
         self.odd: dict[str, str] = {}
         self.batch: int | None = None
+        self.media: int | None = None
         self.lengths: dict[str, int] = {}
         self.packed: list[np.ndarray] | None = None
         self._numbers = Numbers()
@@ -97,7 +98,9 @@ class Collector:
         windows = None if packed or groups == batch else layouts.window_places(call.frames, groups, batch)
         if groups != batch and windows is None and not packed:
             self.odd[call.path] = (
-                f"there are {groups} windows or groups of tokens for {batch} inputs, and no telling where"
+                f"there are {groups} images or sounds for {batch} texts: give one for each text"
+                if groups == self.media
+                else f"there are {groups} windows or groups of tokens for {batch} inputs, and no telling where"
             )
             return
         run = self._run(call)

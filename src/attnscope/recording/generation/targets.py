@@ -10,6 +10,7 @@ import torch
 
 from attnscope.errors import InputError
 from attnscope.recording import models
+from attnscope.recording.failure import explained
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,7 +66,8 @@ def write(model: Any, inputs: Mapping[str, Any]) -> torch.Tensor:
     moved = {name: value.to(device) if isinstance(value, torch.Tensor) else value for name, value in inputs.items()}
     accepted = inspect.signature(plain.forward).parameters
     wanted = {name: value for name, value in moved.items() if name in accepted}
-    return plain.generate(**wanted, **_length(plain), do_sample=False, num_beams=1)
+    with explained(model, wanted):
+        return plain.generate(**wanted, **_length(plain), do_sample=False, num_beams=1)
 
 
 def _length(model: Any) -> dict[str, int]:
