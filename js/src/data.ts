@@ -3,7 +3,8 @@ import { type Axis, joinKeys, maxRows, meanRows, sumColumns } from "./attention/
 import { formOf, isShare } from "./attention/measure.js";
 import { withoutSpecial } from "./attention/special.js";
 import { atEnd, clamp, givenUp, messageOf } from "./basics.js";
-import type { Head, Span } from "./protocol.js";
+import { headName, shortHeadName } from "./headname.js";
+import type { Head, KindInfo, Span } from "./protocol.js";
 import type { Block, Source } from "./source.js";
 import type { State } from "./state.js";
 
@@ -26,14 +27,14 @@ const ROWS_KEPT = 4_000_000;
 
 export const rowsPerBlock = (keys: number): number => clamp(Math.floor(BLOCK / Math.max(1, keys)), 1, 256);
 
-export function seriesOf(heads: readonly Head[], aggregate: string): Series[] {
+export function seriesOf(kind: KindInfo, heads: readonly Head[], aggregate: string): Series[] {
   if (aggregate !== "none" && heads.length > 1) {
     return [{ name: `${aggregate} of ${heads.length} heads`, short: aggregate, heads: [...heads] }];
   }
-  return heads.map(([layer, head]) => ({
-    name: `Layer ${layer} · Head ${head}`,
-    short: `L${layer} H${head}`,
-    heads: [[layer, head]],
+  return heads.map((head) => ({
+    name: headName(kind, head),
+    short: shortHeadName(kind, head),
+    heads: [head],
   }));
 }
 
@@ -55,7 +56,8 @@ export class Data {
   }
 
   get series(): Series[] {
-    return seriesOf(this.state.now.heads.value, this.state.synced.aggregate.value);
+    const { now, synced } = this.state;
+    return seriesOf(now.kind.value, now.heads.value, synced.aggregate.value);
   }
 
   /** The row of one query unit, or undefined until it is here. */

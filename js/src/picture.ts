@@ -1,6 +1,7 @@
 import { textAt } from "./attention/axis.js";
 import { el } from "./dom.js";
 import type { Palette } from "./draw/palette.js";
+import { shortHeadName } from "./headname.js";
 import type { State } from "./state.js";
 import { shown } from "./text.js";
 
@@ -8,7 +9,7 @@ const HEAD = 30;
 
 /** One line that says what a saved picture shows. */
 function caption({ capture, now }: State): string {
-  const heads = now.heads.value.map(([layer, head]) => `L${layer} H${head}`).join(", ");
+  const heads = now.heads.value.map((head) => shortHeadName(now.kind.value, head)).join(", ");
   const pinned =
     now.query.value === null ? "" : ` · query “${shown(textAt(now.queries.value, now.query.value))}”`;
   return `${capture.model && `${capture.model} · `}${now.kind.value.label} · ${heads}${pinned}`;

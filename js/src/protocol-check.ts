@@ -93,6 +93,15 @@ function readName(value: unknown): string {
   return name && shown(name);
 }
 
+/** One name per head of each layer, all different; else none at all. */
+function readNames(value: unknown, heads: readonly number[]): string[][] | null {
+  if (!Array.isArray(value) || value.length !== heads.length || !value.every(isTexts)) return null;
+  const names = value.map((layer: string[]) => layer.map(readName));
+  const all = names.flat();
+  const whole = names.every((layer, at) => layer.length === heads[at]) && all.every((name) => name !== "");
+  return whole && new Set(all).size === all.length ? names : null;
+}
+
 function readNumber(value: unknown): number | null {
   return typeof value === "number" && Number.isFinite(value) ? value : null;
 }
@@ -114,14 +123,16 @@ function readNotes(value: unknown): Notes {
 
 function readKind(value: unknown): KindInfo {
   need(isObject(value) && typeof value.kind === "string", "a kind has no name");
-  const { kind, layers, heads, measures, statistics } = value;
+  const { kind, layers, heads, names, measures, statistics } = value;
   need(isCounts(layers) && layers.length > 0, `${kind}.layers must list at least one layer`);
   need(isCounts(heads) && heads.length === layers.length, `${kind}.heads must name the heads of each layer`);
+  const given = readNames(names, heads);
   return {
     kind,
     label: readName(value.label) || kind,
     layers,
     heads,
+    ...(given && { names: given }),
     queries: readTokens(value.queries, `${kind}.queries`),
     keys: value.keys == null ? null : readTokens(value.keys, `${kind}.keys`),
     causal: value.causal === true,

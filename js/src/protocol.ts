@@ -42,6 +42,8 @@ export interface KindInfo {
   label: string;
   layers: number[];
   heads: number[];
+  /** Of each layer, where heads have names of their own; all different. */
+  names?: string[][];
   queries: TokensInfo;
   keys: TokensInfo | null;
   causal: boolean;

@@ -1,4 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { headName, shortHeadName, spokenHeadName } from "../src/headname.js";
+import type { KindInfo } from "../src/protocol.js";
 import { isReply, isRequest, isSpan, readCapture } from "../src/protocol-check.js";
 import { captureInfo, kindInfo } from "./samples.js";
 
@@ -36,6 +38,33 @@ describe("readCapture", () => {
     expect(read(media)).toEqual({ ...tokens, ...media });
     expect(read({ patches: [null, [2, 1, 2, 3]], times: [[0, 1]] })).toEqual(tokens);
   });
+
+  it("takes names of heads that tell every head apart, and no others", () => {
+    const read = (names: unknown) =>
+      readCapture({ ...captureInfo(), kinds: [{ ...kindInfo(), names }] }).kinds[0]?.names;
+    const names = [
+      ["L0H1", "<b>"],
+      ["a", "b", "c", "d"],
+    ];
+    expect(read(names)).toEqual(names);
+    expect(read([["a"], names[1]])).toBeUndefined();
+    expect(read([["a", "b"], names[1]])).toBeUndefined();
+    expect(read([["", "x"], names[1]])).toBeUndefined();
+    expect(read([[1, "x"], names[1]])).toBeUndefined();
+    expect(read("L0H1")).toBeUndefined();
+  });
+});
+
+it("heads are called by the names they were given, or by their numbers", () => {
+  const named = kindInfo({
+    names: [
+      ["5.3", "7.1"],
+      ["a", "b", "c", "d"],
+    ],
+  });
+  const all = (kind: KindInfo) => [headName, shortHeadName, spokenHeadName].map((name) => name(kind, [2, 3]));
+  expect(all(named)).toEqual(["d", "d", "d"]);
+  expect(all(kindInfo())).toEqual(["Layer 2 · Head 3", "L2 H3", "Layer 2, head 3"]);
 });
 
 it("requests are told from anything else", () => {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -126,6 +128,30 @@ def test_circuitsvis(page, tmp_path, given, name):
     expected = row.amax(0) if name == "attention_patterns" else row[0]
     np.testing.assert_allclose(column[: QUERY + 1], expected.numpy(), atol=ERROR)
     assert np.isnan(column[QUERY + 1 :]).all()
+
+
+def test_heads_are_called_by_their_names(page, tmp_path, given):
+    names = ["L5H3", HOSTILE[1], "10.7", "a head with a name that is far too long for its picture"]
+    shown = cv.attention.attention_heads(given[0][0], TOKENS, attention_head_names=names)
+    shown.heads, shown.query = [[0, 1], [0, 3]], QUERY
+    written(tmp_path, page, str(shown))
+    widget = Widget.on(page)
+    for head in (1, 3):
+        expect(widget.root.get_by_role("button", name=f"Remove {names[head]}", exact=True)).to_be_visible()
+        listed = widget.numbers(names[head])
+        strongest = np.sort(given[0][0, head, QUERY].numpy())[::-1][: len(listed)]
+        np.testing.assert_allclose(listed, strongest, atol=ERROR)
+    cell = widget.root.get_by_role("grid", name="All heads").get_by_role("gridcell")
+    cell.focus()
+    page.keyboard.press("Home")
+    expect(cell).to_have_accessible_name(re.compile("^L5H3"))
+    expect(widget.head(0, 2)).to_have_accessible_name(re.compile(r"^10\.7: "))
+    widget.tab("Matrix").click()
+    expect(widget.root.get_by_role("button", name=names[3], exact=True)).to_have_attribute("aria-pressed", "true")
+    widget.tab("Steps").click()
+    expect(widget.root.locator(".steps").get_by_text(names[3], exact=True)).to_be_visible()
+    assert "Layer 0" not in widget.root.inner_text()
+    assert page.evaluate("window.hit") is None
 
 
 def test_a_display_inside_another_page(page, tmp_path, given):

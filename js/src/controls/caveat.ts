@@ -2,6 +2,7 @@ import { signal } from "@preact/signals-core";
 import { messageOf } from "../basics.js";
 import type { Context } from "../context.js";
 import { button, el, setAttribute, setText, watch } from "../dom.js";
+import { shortHeadName } from "../headname.js";
 import type { AblateRequest, Head } from "../protocol.js";
 
 const WEIGHTED = "value_weighted";
@@ -55,9 +56,11 @@ export function makeCaveat(context: Context): HTMLElement {
     setText(weighted, "Value-weighted");
     setAttribute(weighted, "aria-pressed", String(on));
     const heads = state.now.heads.value;
-    const [layer, head] = heads[heads.length - 1] as Head;
     ablate.hidden = source.status.value === "stored";
-    setText(ablate, heads.length > 1 ? `Ablate L${layer} H${head}` : "Ablate this head");
+    setText(
+      ablate,
+      heads.length > 1 ? `Ablate ${shortHeadName(state.now.kind.value, last())}` : "Ablate this head",
+    );
   });
   watch(life, () => {
     void [state.now.kind.value, state.now.heads.value, state.synced.query.value];

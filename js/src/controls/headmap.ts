@@ -24,6 +24,7 @@ import {
 } from "../draw/headmap.js";
 import { css, inkOn, type Palette } from "../draw/palette.js";
 import { GridCell } from "../gridcell.js";
+import { spokenHeadName } from "../headname.js";
 import type { Head, KindInfo } from "../protocol.js";
 import { makeColorScale } from "../scale.js";
 import { sameHead } from "../state.js";
@@ -150,19 +151,21 @@ export class HeadMap {
   }
 
   #name(row: number, head: number): string {
+    const kind = this.#kind as KindInfo;
+    const name = spokenHeadName(kind, [kind.layers[row] as number, head]);
     const value = this.values.valueAt(row, head);
     const role = this.values.roleAt(row, head);
     if (role !== undefined) {
       const said = role
         ? `${roleLabel(role.name)} ${fixed(role.score, 2)}, chance ${fixed(role.chance, 2)}`
         : "no clear role";
-      return `Layer ${this.#kind?.layers[row]}, head ${head}: ${said}`;
+      return `${name}: ${said}`;
     }
     const number =
       value === undefined
         ? ""
         : `: ${this.values.question.value.label} ${Number.isNaN(value) ? "none" : fixed(value, 2)}`;
-    return `Layer ${this.#kind?.layers[row]}, head ${head}${number}`;
+    return `${name}${number}`;
   }
 
   #look(palette: Palette, row: number, head: number): CellLook {
@@ -192,7 +195,7 @@ export class HeadMap {
         "",
         state.synced.color_scale.value,
       );
-    const series = seriesOf(heads, "none");
+    const series = seriesOf(kind, heads, "none");
     const inks = heads.map((_, at) => css(inkOf(this.context, series, at)));
     const last = heads[heads.length - 1];
     const focused = this.#focused();

@@ -2,6 +2,7 @@ import { signal } from "@preact/signals-core";
 import { topPositions } from "../attention/strength.js";
 import type { Context } from "../context.js";
 import { button, el, listenTo, setStyle, setText, watch } from "../dom.js";
+import { shortHeadName, spokenHeadName } from "../headname.js";
 import type { Head, HeadsRequest, KindInfo, PairRequest } from "../protocol.js";
 import { renew } from "../renew.js";
 import { sameHead } from "../state.js";
@@ -127,7 +128,7 @@ function item({ state }: Context, hit: Hit, chosen: readonly Head[]): HTMLElemen
   const rank = hit.rank === null ? "…" : `#${hit.rank}`;
   const share = hit.asGood === null ? "" : percent(hit.asGood);
   const label = [
-    `Layer ${layer}, head ${head}: weight ${fixed(hit.weight)}`,
+    `${spokenHeadName(state.now.kind.value, hit.head)}: weight ${fixed(hit.weight)}`,
     hit.rank === null ? "" : `rank ${hit.rank} in the row`,
     hit.asGood === null ? "" : `${share} of other pairs do as well`,
   ];
@@ -140,7 +141,7 @@ function item({ state }: Context, hit: Hit, chosen: readonly Head[]): HTMLElemen
       "data-hit": `${layer}.${head}`,
     },
     () => {},
-    el("span", {}, `L${layer} H${head}`),
+    el("span", {}, shortHeadName(state.now.kind.value, hit.head)),
     bar,
     el("span", { class: "number", "data-weight": String(hit.weight) }, fixed(hit.weight)),
     el("span", { class: "number", "data-rank": hit.rank ?? undefined }, rank),

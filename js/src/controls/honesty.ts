@@ -1,5 +1,6 @@
 import type { Context } from "../context.js";
 import { el, watch } from "../dom.js";
+import { shortHeadName } from "../headname.js";
 import type { Head, Notes } from "../protocol.js";
 import { renew } from "../renew.js";
 import type { Habits } from "./chips.js";
@@ -27,7 +28,10 @@ export function honesty({ state, life }: Context, habits: Habits): HTMLElement {
     if (sums) facts.push(["row sums", sums.whole ? "1 ✓" : sums.text.replace("rows sum to ", "")]);
     const sink = habits.sinkShare(head);
     if (sink !== undefined && !Number.isNaN(sink)) {
-      facts.push([`L${head[0]} H${head[1]} on the first ${keys ? "key" : "token"}`, share(sink)]);
+      facts.push([
+        `${shortHeadName(state.now.kind.value, head)} on the first ${keys ? "key" : "token"}`,
+        share(sink),
+      ]);
     }
     if (notes.masked !== null) facts.push(["masked", share(notes.masked)]);
     facts.push(["rows that see no key", notes.blind === 0 ? "none" : `${notes.blind}, left out`]);

@@ -3,6 +3,7 @@ import { type Context, inkOf } from "../context.js";
 import { seriesOf } from "../data.js";
 import { button, el, setStyle, watch } from "../dom.js";
 import { css } from "../draw/palette.js";
+import { shortHeadName } from "../headname.js";
 import { renew } from "../renew.js";
 import type { Traits } from "../state.js";
 import { checkbox, select, setOptions } from "./fields.js";
@@ -31,13 +32,14 @@ function chips(context: Context): HTMLElement {
   const list = el("ul", { class: "chips", "aria-label": "Selected heads" });
   watch(life, () => {
     const heads = state.now.heads.value;
-    const series = seriesOf(heads, "none");
+    const kind = state.now.kind.value;
+    const series = seriesOf(kind, heads, "none");
     void state.page.dark.value;
     renew(
       list,
       heads.map(([layer, head], at) => {
         const ink = css(inkOf(context, series, at));
-        const name = `L${layer} H${head}`;
+        const name = shortHeadName(kind, [layer, head]);
         const remove = button(
           { "aria-label": `Remove ${name}`, disabled: heads.length === 1 },
           () => {

@@ -2,6 +2,7 @@ import { signal } from "@preact/signals-core";
 import type { Context } from "../context.js";
 import { selectHead } from "../controls/selection.js";
 import { button, el, listenTo, setAttribute, watch } from "../dom.js";
+import { shortHeadName } from "../headname.js";
 import type { Head } from "../protocol.js";
 import { renew } from "../renew.js";
 import { sameHead } from "../state.js";
@@ -48,7 +49,7 @@ export function makeRanking(context: Context): HTMLElement {
           "aria-pressed": String(heads.some((one) => sameHead(one, head))),
         },
         () => selectHead(state, head, false),
-        `L${head[0]} H${head[1]} `,
+        `${shortHeadName(state.now.kind.value, head)} `,
         el("span", { class: "number", "data-weight": change }, fixed(change)),
       ),
     );

@@ -7,6 +7,7 @@ import { seriesOf } from "../data.js";
 import { el, isShortcut, listenTo, onSize, prepare, setAttribute, setStyle, setText, watch } from "../dom.js";
 import { css, inkOn, type Palette } from "../draw/palette.js";
 import { GridCell } from "../gridcell.js";
+import { shortHeadName, spokenHeadName } from "../headname.js";
 import type { Head, KindInfo, Reply } from "../protocol.js";
 import { sameHead } from "../state.js";
 import { fixed, words } from "../text.js";
@@ -207,7 +208,7 @@ class Grid implements View {
     const palette = paletteOf(state);
     const { size } = this.#layout;
     const chosen = state.now.heads.value;
-    const series = seriesOf(chosen, "none");
+    const series = seriesOf(state.now.kind.value, chosen, "none");
     pen.textBaseline = "top";
     for (const at of visible) {
       const head = this.#shown.heads[at] as Head;
@@ -233,7 +234,8 @@ class Grid implements View {
     const said = this.#shown.say(head);
     pen.font = "10px system-ui, sans-serif";
     pen.fillStyle = palette.faint;
-    pen.fillText(`L${head[0]} H${head[1]}`, x, y, size + 4);
+    const name = shortHeadName(this.context.state.now.kind.value, head);
+    pen.fillText(clip(pen, name, 1.5 * size + 4), x, y, size + 4);
     if (!said) return;
     const role = this.#shown.role?.(head);
     let left = x;
@@ -256,7 +258,7 @@ class Grid implements View {
     const said = this.#shown.say(head);
     const by =
       this.#by === LAYER || !said ? "" : `: ${this.#by === ROLE ? "" : `${words(this.#by)} `}${said}`;
-    return `Layer ${head[0]}, head ${head[1]}${by}`;
+    return `${spokenHeadName(this.context.state.now.kind.value, head)}${by}`;
   }
 
   #at(event: MouseEvent): number | null {

@@ -3,6 +3,7 @@ import { clamp } from "../basics.js";
 import { type Context, paletteOf } from "../context.js";
 import { button, el, onSize, prepare, setText, watch } from "../dom.js";
 import { seriesColor } from "../draw/palette.js";
+import { headName } from "../headname.js";
 import type { Head, StepsRequest } from "../protocol.js";
 import { fixed, spoken } from "../text.js";
 import { Asked } from "./asked.js";
@@ -261,7 +262,7 @@ class Steps implements View {
     };
     const most = Math.log(Math.max(1, now.seen + (given.sink === null ? 0 : 1)));
     const facts = [
-      el("div", {}, el("dt", {}, "head"), el("dd", {}, `Layer ${head[0]} · Head ${head[1]}`)),
+      el("div", {}, el("dt", {}, "head"), el("dd", {}, headName(this.context.state.now.kind.value, head))),
       fact("entropy", own.entropy, now.entropy, (value) => value.toFixed(3), ` of ${most.toFixed(3)} nats`),
       fact(
         "as spread as",

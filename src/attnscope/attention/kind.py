@@ -9,6 +9,7 @@ import numpy as np
 
 from attnscope.attention.arrays import byte_count
 from attnscope.attention.compute import row_blocks
+from attnscope.attention.head_names import require_names
 from attnscope.attention.layers import Layer, QueriesKeys
 from attnscope.attention.memory import require_memory
 from attnscope.attention.positions import Positions, resolve
@@ -49,6 +50,9 @@ class Attention:
         Further measures by name, per layer, each [heads, queries, keys]: ``{"gradient": {0: …}}``.
     stream
         What the layers write into the residual stream, recorded with ``values=True``; else None.
+    head_names
+        Per layer, a name for each head, all different, where heads have names of their own. Empty where they are named
+        by their numbers.
     """
 
     kind: str
@@ -60,6 +64,7 @@ class Attention:
     modules: Mapping[int, str] = field(default_factory=dict)
     extra: Mapping[str, Mapping[int, Array]] = field(default_factory=dict)
     stream: Stream | None = None
+    head_names: Mapping[int, Sequence[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.stored:
@@ -79,6 +84,9 @@ class Attention:
                         f"The measure {name!r} has shape {tuple(array.shape)} in layer {number}; expected "
                         f"{(layer.n_heads, layer.n_queries, layer.n_keys)}, [heads, queries, keys]."
                     )
+
+        if self.head_names:
+            require_names(self.head_names, {number: layer.n_heads for number, layer in self.stored.items()})
 
     def __repr__(self) -> str:
         return f"Attention({self.kind}, {self.shape_text}, {sides(self.queries, self.keys)})"

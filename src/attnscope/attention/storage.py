@@ -170,6 +170,7 @@ def _describe(attention: Attention, arrays: dict[str, Array], masks: dict[int, i
         "queries": _describe_tokens(attention.queries),
         "keys": None if same else _describe_tokens(attention.keys),
         "layers": layers,
+        "head_names": {str(number): list(names) for number, names in attention.head_names.items()},
     } | ({} if attention.stream is None else {"stream": describe_stream(attention.stream, stream, arrays)})
 
 
@@ -231,7 +232,8 @@ def _rebuild(header: dict[str, Any], file: Any) -> Capture:
         stream = None
         if entry.get("stream") is not None:
             stream = rebuild_stream(entry["stream"], f"{kind}.stream", names, partial(_get_floats, file))
-        kinds[kind] = Attention(kind, stored, queries, keys, how, check, modules, measures, stream)
+        head_names = {int(key): list(map(_text, texts)) for key, texts in (entry.get("head_names") or {}).items()}
+        kinds[kind] = Attention(kind, stored, queries, keys, how, check, modules, measures, stream, head_names)
     pictures = tuple(_get_picture(file, f"picture.{number}") for number in range(int(header.get("pictures", 0))))
     return Capture(kinds, _text(header["model"]), pictures)
 

@@ -40,7 +40,8 @@ def describe(capture: Capture, *, error: float = 0.0) -> CaptureInfo:
 
 def _kind(capture: Capture, attention: Attention, error: float) -> KindInfo:
     same = attention.keys is attention.queries
-    return {
+    named = [list(attention.head_names[number]) for number in attention.layers] if attention.head_names else None
+    info: KindInfo = {
         "kind": attention.kind,
         "label": _label(attention),
         "layers": list(attention.layers),
@@ -52,6 +53,7 @@ def _kind(capture: Capture, attention: Attention, error: float) -> KindInfo:
         "statistics": list(measures_of(capture, attention.kind)),
         "notes": _notes(attention, error),
     }
+    return info if named is None else {**info, "names": named}
 
 
 def measures_shown(attention: Attention) -> list[Measure]:

@@ -42,6 +42,7 @@ class KindInfo(TypedDict):
     label: str
     layers: list[int]
     heads: list[int]
+    names: NotRequired[list[list[str]]]
     queries: TokensInfo
     keys: TokensInfo | None
     causal: bool

@@ -248,3 +248,10 @@ def test_without_circuitsvis_it_is_said_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "circuitsvis.tokens", None)
     with pytest.raises(ImportError, match=r"is not about attention.*pip install circuitsvis"):
         _ = cv.tokens
+
+
+def test_heads_have_the_names_they_were_given():
+    shown = cv.attention.attention_heads(HEADS, names(), ["L5H3", "L7H1", "L7H1", " "])
+    assert shown.capture["self"].head_names == {0: ["L5H3", "L7H1 (1)", "L7H1 (2)", "(3)"]}
+    with pytest.raises(ValueError, match="attention_head_names has 2 names, but attention has 4 heads"):
+        cv.attention.attention_heads(HEADS, names(), ["a", "b"])

@@ -18,6 +18,8 @@ from attnscope.compat.weights import REMEDY
 from attnscope.errors import AttnscopeWarning, InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from attnscope.attention.capture import Capture
 
 UNUSED = {
@@ -25,7 +27,6 @@ UNUSED = {
     "negative_color": "",
     "max_value": 'max_value: colours already run to a picture\'s largest weight; color_scale="log" shows small ones.',
     "positive_color": "positive_color: the colours here are told apart in light and dark, and are not changed.",
-    "attention_head_names": "attention_head_names: heads are named by their numbers.",
     "show_axis_labels": "show_axis_labels=False: tokens always stand beside the matrix.",
 }
 """What to say of arguments that change nothing; weights have no negative values, so that some go without saying."""
@@ -42,7 +43,9 @@ def note_unused(**given: Any) -> None:
         warnings.warn(f"Without effect here: {' '.join(said)}", AttnscopeWarning, stacklevel=3)
 
 
-def captures_of(attention: Any, tokens: Any, *, heads: bool, mask_upper_tri: bool | None) -> list[Capture]:
+def captures_of(
+    attention: Any, tokens: Any, *, heads: bool, mask_upper_tri: bool | None, names: Sequence[Any] | None = None
+) -> list[Capture]:
     """Make one capture per input.
 
     Parameters
@@ -53,6 +56,8 @@ def captures_of(attention: Any, tokens: Any, *, heads: bool, mask_upper_tri: boo
         Whether several heads are meant, or one.
     mask_upper_tri
         True to mask what lies ahead of a query, False for no mask, None to see it from the weights.
+    names
+        One name per head; those that stand twice get their head's number.
     """
     weights = _weights(attention, heads=heads)
     inputs = len(weights)
@@ -62,7 +67,21 @@ def captures_of(attention: Any, tokens: Any, *, heads: bool, mask_upper_tri: boo
         self_attention([weights[number]], texts[number], "attention", title_of(number, inputs), padded=inputs > 1)
         for number in range(inputs)
     ]
-    return [_masked(capture, mask_upper_tri) for capture in captures]
+    return [_masked(_named(capture, names), mask_upper_tri) for capture in captures]
+
+
+def _named(capture: Capture, names: Sequence[Any] | None) -> Capture:
+    """Give heads names of their own."""
+    if names is None or len(names) == 0:
+        return capture
+    given = list(map(str, names))
+    if len(given) != capture.n_heads:
+        raise InputError(f"attention_head_names has {len(given)} names, but attention has {capture.n_heads} heads.")
+    told = [
+        name if name.strip() and given.count(name) == 1 else f"{name} ({head})".strip()
+        for head, name in enumerate(given)
+    ]
+    return replace(capture, attention={"self": replace(capture["self"], head_names={0: told})})
 
 
 def _weights(attention: Any, *, heads: bool) -> np.ndarray:

@@ -34,7 +34,7 @@ def attention_heads(
     tokens
         One string per position; with several inputs, one list per input.
     attention_head_names
-        One name per head.
+        One name per head, which stands in the place of its numbers on screen.
     max_value, min_value, negative_color, positive_color
         Taken for the sake of the signature: colours run from nothing to a picture's largest weight, and are told apart
         in light and dark.
@@ -53,13 +53,12 @@ def attention_heads(
         For weights that are none (below 0, above 1, NaN, empty) and tokens that are not one per position.
     """
     note_unused(
-        attention_head_names=attention_head_names,
         max_value=max_value,
         min_value=min_value,
         negative_color=negative_color,
         positive_color=positive_color,
     )
-    captures = captures_of(attention, tokens, heads=True, mask_upper_tri=mask_upper_tri)
+    captures = captures_of(attention, tokens, heads=True, mask_upper_tri=mask_upper_tri, names=attention_head_names)
     return joined([Rendered(capture, view="grid") for capture in captures])
 
 
