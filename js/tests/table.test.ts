@@ -1,5 +1,5 @@
 // @vitest-environment jsdom
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { makeAxis } from "../src/attention/axis.js";
 import { orderRows, rowsThatFit, type Sorting } from "../src/controls/table-order.js";
 import { mount } from "../src/page.js";
@@ -7,6 +7,7 @@ import { SavedChannel } from "../src/source/saved.js";
 import { CachedSource } from "../src/source.js";
 import { State } from "../src/state.js";
 import { captureInfo, kindInfo, noise } from "./samples.js";
+import { standIn } from "./stand-in.js";
 
 const text = ["[CLS]", "d", "b", "a", "c", "[SEP]"];
 const axis = makeAxis({ text, special: [0, 5], words: [], segments: null }, false);
@@ -56,23 +57,11 @@ describe("the order of rows", () => {
 
 describe("the table in the page", () => {
   let end: AbortController;
+  standIn();
   beforeEach(() => {
-    vi.stubGlobal(
-      "ResizeObserver",
-      class {
-        observe() {}
-        disconnect() {}
-      },
-    );
-    vi.stubGlobal("matchMedia", () => new EventTarget());
-    HTMLCanvasElement.prototype.getContext = () => null;
     end = new AbortController();
   });
-  afterEach(() => {
-    end.abort();
-    document.body.replaceChildren();
-    vi.unstubAllGlobals();
-  });
+  afterEach(() => end.abort());
 
   const data = noise(6 * 6).map((value) => Math.abs(value));
   const shown = () => {

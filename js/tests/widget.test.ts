@@ -1,8 +1,9 @@
 // @vitest-environment jsdom
-import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { afterEach, expect, it } from "vitest";
 import type { Model } from "../src/widget.js";
 import widget from "../src/widget.js";
 import { captureInfo, kindInfo } from "./samples.js";
+import { standIn } from "./stand-in.js";
 
 const HOSTILE = "<img src=x onerror=alert(1)>";
 
@@ -67,21 +68,9 @@ function show(model: Model, element = document.createElement("div")): { el: HTML
   return { el: element, end };
 }
 
-beforeEach(() => {
-  vi.stubGlobal(
-    "ResizeObserver",
-    class {
-      observe() {}
-      disconnect() {}
-    },
-  );
-  vi.stubGlobal("matchMedia", () => new EventTarget());
-  HTMLCanvasElement.prototype.getContext = () => null;
-});
+standIn();
 afterEach(() => {
   for (const end of stop.splice(0)) end();
-  document.body.replaceChildren();
-  vi.unstubAllGlobals();
 });
 
 it("a click on a head sets both traits in one save", async () => {

@@ -200,12 +200,32 @@ def test_findings_are_folded_and_select_their_heads(page, tmp_path):
 
 
 def test_value_weighted_is_one_click_away(page, tmp_path, captured):
-    widget = opened(page, tmp_path, captured)
+    layer, head, query = 5, 11, captured.find("it")
+    name = f"Layer {layer} · Head {head}"
+    widget = opened(page, tmp_path, captured, heads=[[layer, head]], query=query)
+    weights = np.sort(captured.weights(layer, head, queries=query))[::-1]
+    np.testing.assert_allclose(widget.numbers(name), weights[:8], atol=2e-5)
     switch = widget.inspector.get_by_role("button", name="Value-weighted")
-    measures = widget.root.get_by_label("measure", exact=True)
-    if "value_weighted" not in measures.inner_text().replace("-", "_"):
-        expect(switch).to_be_hidden()
-    expect(widget.inspector.get_by_role("button", name="Ablate")).to_be_hidden()
+    switch.click()
+    expect(switch).to_have_attribute("aria-pressed", "true")
+    handed_on = analysis.value_weighted(captured, layer, head, share=True)[query]
+    assert abs(handed_on - captured.weights(layer, head, queries=query)).max() > 0.01, "the two would look alike"
+    listed = widget.listed(name)
+    order = np.argsort(-handed_on, kind="stable")[:8]
+    assert [token for token, _ in listed] == [captured.tokens[at] for at in order]
+    np.testing.assert_allclose([number for _, number in listed], handed_on[order], atol=2e-5)
+    expect(widget.root.get_by_label("measure", exact=True)).to_have_value("value_weighted")
+    switch.focus()
+    page.keyboard.press("Enter")
+    expect(switch).to_have_attribute("aria-pressed", "false")
+    np.testing.assert_allclose(widget.numbers(name), weights[:8], atol=2e-5)
+
+
+def test_without_values_nothing_is_offered_that_needs_them(page, tmp_path):
+    """And ablation is not offered where there is no kernel."""
+    widget = opened(page, tmp_path, queries_keys())
+    for name in ("Value-weighted", "Ablate"):
+        expect(widget.inspector.get_by_role("button", name=name)).to_be_hidden()
 
 
 def test_large_maps_are_enlarged_and_asked(page, tmp_path):

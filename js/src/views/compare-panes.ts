@@ -2,10 +2,9 @@ import type { ReadonlySignal } from "@preact/signals-core";
 import { textAt } from "../attention/axis.js";
 import { isShare } from "../attention/measure.js";
 import { strengthOf } from "../attention/strength.js";
-import { clamp } from "../basics.js";
 import { type Context, paletteOf } from "../context.js";
 import type { Series } from "../data.js";
-import { button, el, onSize, prepare, setText } from "../dom.js";
+import { el, onSize, prepare, setText } from "../dom.js";
 import {
   type CellAt,
   type HeatFrame,
@@ -23,7 +22,8 @@ import type { Second } from "./compare-second.js";
 import { type Gestures, listen } from "./matrix-gestures.js";
 import { VALUES } from "./matrix-heat.js";
 import { paintLabels } from "./matrix-labels.js";
-import { clampViewport, fitCell, type Room, revealCell, type Viewport, zoomAt } from "./viewport.js";
+import { cellIn, MatrixWindow } from "./matrix-window.js";
+import { clampViewport, type Room } from "./viewport.js";
 
 export const PANES: Record<PaneName, string> = { a: "A", b: "B", change: "B − A" };
 const ORDER: readonly PaneName[] = ["a", "b", "change"];
@@ -41,30 +41,28 @@ interface Pane {
 }
 
 /** Three matrices over the tokens of both texts, moved and zoomed as one. */
-export class ComparePanes {
+export class ComparePanes extends MatrixWindow {
   readonly element = el("div", { class: "compare-panes" });
-  readonly zooming: HTMLElement;
   readonly numbers: CompareNumbers;
   readonly #panes: Record<PaneName, Pane>;
-  #view: Viewport = { top: 0, left: 0, cell: 0 };
   #size = { width: 0, height: 0 };
   #shown: readonly PaneName[] = ORDER;
-  #cursor: [number, number] = [0, 0];
   #hover: [number, number] | null = null;
   #shape = "";
   #arrived = 0;
   #painted = "";
 
   constructor(
-    readonly context: Context,
+    context: Context,
     readonly second: ReadonlySignal<Second>,
     names: readonly [string, string],
-    readonly repaint: () => void,
+    protected readonly redraw: () => void,
   ) {
+    super(context);
     const { life } = context;
     const changed = () => {
       this.#arrived += 1;
-      context.scheduler.paint(repaint);
+      this.later();
     };
     this.numbers = new CompareNumbers(context, second, changed);
     const pane = (name: PaneName): Pane => {
@@ -80,15 +78,6 @@ export class ComparePanes {
     };
     this.#panes = { a: pane("a"), b: pane("b"), change: pane("change") };
     this.element.append(...ORDER.map((name) => this.#panes[name].box));
-    const small = (label: string, text: string, run: () => void) =>
-      button({ class: "small", "aria-label": label }, run, text);
-    this.zooming = el(
-      "div",
-      { class: "zoom", role: "group", "aria-label": "Zoom" },
-      small("Zoom out", "−", () => this.zoom(1 / 1.5)),
-      small("Zoom in", "+", () => this.zoom(1.5)),
-      small("fit the whole matrix", "fit", () => this.fit()),
-    );
     onSize(this.element, life, () => changed());
   }
 
@@ -127,47 +116,15 @@ export class ComparePanes {
       get corner() {
         return { x: panes.#leftOf(name), y: TOP };
       },
-      cellAt: (x, y) => panes.#cellAt(x - panes.#leftOf(name), y - TOP),
+      cellAt: (x, y) => cellIn(panes.#frame(panes.#leftOf(name)), x, y),
       hover: (cell) => panes.hover(cell),
       pin: (cell) => panes.pin(cell),
-      pinCursor: () => panes.pin(panes.#cursor),
+      pinCursor: () => panes.pin(panes.cursor),
       move: (down, right) => panes.move(down, right),
       zoom: (factor, x, y) => panes.zoom(factor, x, y),
       zoomCursor: (factor) => panes.zoomCursor(factor),
       fit: () => panes.fit(),
     };
-  }
-
-  get view(): Viewport {
-    return this.#view;
-  }
-
-  set view(view: Viewport) {
-    this.#view = clampViewport(view, this.room);
-    this.context.scheduler.paint(this.repaint);
-  }
-
-  zoom(factor: number, x = this.room.width / 2, y = this.room.height / 2): void {
-    this.view = zoomAt(this.#view, this.room, factor, x, y);
-  }
-
-  fit(): void {
-    this.view = { top: 0, left: 0, cell: fitCell(this.room) };
-  }
-
-  zoomCursor(factor: number): void {
-    const [row, column] = this.#cursor;
-    const { top, left, cell } = this.#view;
-    this.zoom(factor, (column + 0.5 - left) * cell, (row + 0.5 - top) * cell);
-  }
-
-  /** The cell at a place counted from the plot's corner. */
-  #cellAt(x: number, y: number): [number, number] | null {
-    const frame = this.#frame();
-    if (x < 0 || y < 0 || x >= frame.width || y >= frame.height) return null;
-    const row = Math.floor(frame.top + y / frame.cell);
-    const column = Math.floor(frame.left + x / frame.cell);
-    return row < frame.rows && column < frame.columns ? [row, column] : null;
   }
 
   hover(cell: [number, number] | null): void {
@@ -177,16 +134,16 @@ export class ComparePanes {
     const { queries, keys } = this.second.value;
     page.hoverQuery.value = cell ? (queries.slots[cell[0]]?.a ?? null) : null;
     page.hoverKey.value = cell ? (keys.slots[cell[1]]?.a ?? null) : null;
-    if (cell) this.#explain(cell);
+    if (cell) this.#tell(cell);
     else this.context.tooltip.hide();
-    this.context.scheduler.paint(this.repaint);
+    this.later();
   }
 
   /** Tokens of the second text alone cannot be pinned, since what is pinned is of the first. */
   pin([row, column]: [number, number]): void {
     const { state } = this.context;
     const { queries, keys } = this.second.value;
-    this.#cursor = [row, column];
+    this.cursor = [row, column];
     const [query, key] = [queries.slots[row]?.a ?? null, keys.slots[column]?.a ?? null];
     const { now } = state;
     const none = { more_queries: [], more_keys: [] };
@@ -197,22 +154,12 @@ export class ComparePanes {
         key: key === null ? null : (now.keys.value.units[key]?.from ?? null),
         ...none,
       });
-    this.context.scheduler.paint(this.repaint);
-  }
-
-  move(down: number, right: number): void {
-    const { rows, columns } = this.room;
-    const [row, column] = this.#cursor;
-    this.#cursor = [clamp(row + down, 0, rows - 1), clamp(column + right, 0, columns - 1)];
-    this.#view = revealCell(this.#view, this.room, ...this.#cursor);
-    this.hover(this.#cursor);
-    this.context.state.page.spoken.value = this.#say(this.#cursor);
-    this.context.scheduler.paint(this.repaint);
+    this.later();
   }
 
   #frame(left = this.#left): HeatFrame {
     const { rows, columns, width, height } = this.room;
-    const view = clampViewport(this.#view, this.room);
+    const view = clampViewport(this.view, this.room);
     return {
       ...view,
       rows,
@@ -224,7 +171,7 @@ export class ComparePanes {
     };
   }
 
-  #say([row, column]: [number, number]): string {
+  protected say([row, column]: [number, number]): string {
     const { queries, keys } = this.second.value;
     const names = `${spoken(textAt(queries.axis, row))} → ${spoken(textAt(keys.axis, column))}`;
     const numbers = ORDER.map((name) => {
@@ -234,14 +181,11 @@ export class ComparePanes {
     return `${names}: ${this.numbers.exact ? "" : "largest nearby, "}${numbers.join(" · ")}`;
   }
 
-  #explain([row, column]: [number, number]): void {
-    const name = this.#shown[this.#shown.length - 1] as PaneName;
-    const under = this.#shown.find((one) => this.#panes[one].canvas.matches(":hover")) ?? name;
-    const frame = this.#frame(this.#leftOf(under));
-    const box = this.#panes[under].canvas.getBoundingClientRect();
-    const x = box.left + frame.x + (column - frame.left) * frame.cell;
-    const y = box.top + frame.y + (row - frame.top) * frame.cell;
-    this.context.tooltip.show(this.#say([row, column]), new DOMRect(x, y, frame.cell, frame.cell));
+  /** Beside the matrix under the pointer, or the last. */
+  #tell(cell: [number, number]): void {
+    const last = this.#shown[this.#shown.length - 1] as PaneName;
+    const name = this.#shown.find((one) => this.#panes[one].canvas.matches(":hover")) ?? last;
+    this.explain(this.#panes[name].canvas, this.#frame(this.#leftOf(name)), cell);
   }
 
   paint(series: Series, comparable: boolean, shown: readonly PaneName[]): void {
@@ -256,9 +200,9 @@ export class ComparePanes {
     this.#size = { width: plot.clientWidth, height: plot.clientHeight };
     const { queries, keys } = this.second.value;
     const shape = `${queries.slots.length}|${keys.slots.length}|${shown.length}|${this.#size.width}|${this.#size.height}`;
-    if (shape !== this.#shape) this.#view = { top: 0, left: 0, cell: fitCell(this.room) };
+    if (shape !== this.#shape) this.restart();
     this.#shape = shape;
-    this.#view = clampViewport(this.#view, this.room);
+    this.clamp();
     const seen = visibleCells(this.#frame());
     const now = this.#setting(series, comparable);
     const stale = now !== this.#painted;
@@ -268,7 +212,7 @@ export class ComparePanes {
       if (stale) this.#paintHeat(name, seen);
       this.#paintPane(name);
     }
-    if (this.#hover) this.#explain(this.#hover);
+    if (this.#hover) this.#tell(this.#hover);
   }
 
   /** All that the cells depend on. */
@@ -281,7 +225,7 @@ export class ComparePanes {
       this.second.value.context.data.version.value,
       this.#arrived,
     ];
-    const place = [this.#shape, ...this.#shown, ...Object.values(this.#view), window.devicePixelRatio];
+    const place = [this.#shape, ...this.#shown, ...Object.values(this.view), window.devicePixelRatio];
     return JSON.stringify([series.heads, comparable, choices, versions, place, page.dark.value]);
   }
 
@@ -323,15 +267,7 @@ export class ComparePanes {
       pen.drawImage(heat, 0, 0, width, height);
       this.#paintMarks(pen, frame, this.#palette(name), left > END);
     }
-    const [row, column] = this.#cursor;
-    grid.describe([frame.rows, frame.columns], this.#cursor, this.#say(this.#cursor));
-    const size = Math.max(4, frame.cell);
-    grid.place(
-      frame.x + (column - frame.left) * frame.cell,
-      frame.y + (row - frame.top) * frame.cell,
-      size,
-      size,
-    );
+    this.placeCursor(grid, frame);
   }
 
   *#values(read: Reader, seen: Visible): Iterable<number> {

@@ -1,6 +1,6 @@
 import { textAt } from "../attention/axis.js";
 import { isShare, labelOf } from "../attention/measure.js";
-import { atEnd, clamp, range } from "../basics.js";
+import { atEnd, range } from "../basics.js";
 import { type Context, paletteOf } from "../context.js";
 import type { Series } from "../data.js";
 import { button, el, onSize, prepare, setAttribute, setText, watch } from "../dom.js";
@@ -14,13 +14,14 @@ import { removedMass } from "./legend.js";
 import { type Gestures, listen } from "./matrix-gestures.js";
 import { HeatLayer } from "./matrix-heat.js";
 import { paintLabels, paintTotals } from "./matrix-labels.js";
+import { cellIn, MatrixWindow } from "./matrix-window.js";
 import type { View } from "./registry.js";
-import { clampViewport, fitCell, type Room, revealCell, type Viewport, zoomAt } from "./viewport.js";
+import { clampViewport, type Room } from "./viewport.js";
 
 const TOP = 62;
 const END = 40;
 
-class Matrix implements View, Gestures {
+class Matrix extends MatrixWindow implements View, Gestures {
   readonly element: HTMLElement;
   readonly #canvas = el("canvas", { "aria-hidden": "true" });
   readonly #plot: HTMLElement;
@@ -31,44 +32,34 @@ class Matrix implements View, Gestures {
   readonly #masked = el("span", { class: "masked" }, el("i", { class: "swatch" }), this.#maskedName);
   readonly #note = el("span", { class: "legend-note" });
   readonly #cells: Cells;
-  readonly #draw = () => this.#paint();
   readonly #heat = new HeatLayer();
-  #view: Viewport = { top: 0, left: 0, cell: 0 };
+  protected readonly redraw = () => this.#paint();
   #size = { width: 0, height: 0 };
   #painted: Painted = { masked: false, pooled: false };
   #chosen = "";
-  #cursor: [number, number] = [0, 0];
   #hover: [number, number] | null = null;
 
-  constructor(readonly context: Context) {
+  constructor(context: Context) {
+    super(context);
     const { life, scheduler, state, data } = context;
-    this.#cells = new Cells(context, () => scheduler.paint(this.#draw));
+    this.#cells = new Cells(context, () => scheduler.paint(this.redraw));
     this.#plot = el("div", { class: "plot" }, this.#canvas, this.#grid.element);
-    const small = (label: string, text: string, run: () => void) =>
-      button({ class: "small", "aria-label": label }, run, text);
-    const zoom = el(
-      "div",
-      { class: "zoom", role: "group", "aria-label": "Zoom" },
-      small("Zoom out", "−", () => this.zoom(1 / 1.5)),
-      small("Zoom in", "+", () => this.zoom(1.5)),
-      small("fit the whole matrix", "fit", () => this.fit()),
-    );
     const legend = el("div", { class: "legend" }, this.#scale.element, this.#masked, this.#note);
     this.element = el(
       "div",
       { class: "matrix" },
-      el("div", { class: "matrix-bar" }, this.#switch, zoom),
+      el("div", { class: "matrix-bar" }, this.#switch, this.zooming),
       this.#plot,
       legend,
     );
     onSize(this.#plot, life, (width, height) => {
       this.#size = { width, height };
-      scheduler.paint(this.#draw);
+      scheduler.paint(this.redraw);
     });
     watch(life, () => {
       void [state.now.queries.value, state.now.keys.value];
-      this.#view = { top: 0, left: 0, cell: 0 };
-      this.#cursor = [0, 0];
+      this.restart();
+      this.cursor = [0, 0];
       this.#hover = null;
       context.tooltip.hide();
     });
@@ -77,7 +68,7 @@ class Matrix implements View, Gestures {
     watch(life, () => {
       state.follow();
       void data.version.value;
-      scheduler.paint(this.#draw);
+      scheduler.paint(this.redraw);
     });
   }
 
@@ -101,29 +92,6 @@ class Matrix implements View, Gestures {
     return Math.min(104, Math.round(this.#size.width * 0.24));
   }
 
-  get view(): Viewport {
-    return this.#view;
-  }
-
-  set view(view: Viewport) {
-    this.#view = clampViewport(view, this.room);
-    this.context.scheduler.paint(this.#draw);
-  }
-
-  zoom(factor: number, x = this.room.width / 2, y = this.room.height / 2): void {
-    this.view = zoomAt(this.#view, this.room, factor, x, y);
-  }
-
-  fit(): void {
-    this.view = { top: 0, left: 0, cell: fitCell(this.room) };
-  }
-
-  zoomCursor(factor: number): void {
-    const [row, column] = this.#cursor;
-    const { top, left, cell } = this.#view;
-    this.zoom(factor, (column + 0.5 - left) * cell, (row + 0.5 - top) * cell);
-  }
-
   /** The plot's corner inside the canvas. */
   get corner(): { x: number; y: number } {
     const { x, y } = this.#frame();
@@ -131,11 +99,7 @@ class Matrix implements View, Gestures {
   }
 
   cellAt(x: number, y: number): [number, number] | null {
-    const frame = this.#frame();
-    if (x < frame.x || y < frame.y || x >= frame.x + frame.width || y >= frame.y + frame.height) return null;
-    const row = Math.floor(frame.top + (y - frame.y) / frame.cell);
-    const column = Math.floor(frame.left + (x - frame.x) / frame.cell);
-    return row < frame.rows && column < frame.columns ? [row, column] : null;
+    return cellIn(this.#frame(), x, y);
   }
 
   hover(cell: [number, number] | null): void {
@@ -144,41 +108,31 @@ class Matrix implements View, Gestures {
     this.#hover = cell;
     page.hoverQuery.value = cell?.[0] ?? null;
     page.hoverKey.value = cell?.[1] ?? null;
-    if (cell) this.#explain(cell);
+    if (cell) this.explain(this.#canvas, this.#frame(), cell);
     else this.context.tooltip.hide();
-    this.context.scheduler.paint(this.#draw);
+    this.later();
   }
 
   pin([row, column]: [number, number]): void {
     const { state } = this.context;
     const { queries, keys, query, key } = state.now;
-    this.#cursor = [row, column];
+    this.cursor = [row, column];
     if (query.value === row && key.value === column) state.set({ query: null, key: null });
     else {
       const place = { query: queries.value.units[row]?.from, key: keys.value.units[column]?.from };
       if (place.query !== undefined && place.key !== undefined)
         state.set({ query: place.query, key: place.key });
     }
-    this.context.scheduler.paint(this.#draw);
-  }
-
-  move(down: number, right: number): void {
-    const { rows, columns } = this.room;
-    const [row, column] = this.#cursor;
-    this.#cursor = [clamp(row + down, 0, rows - 1), clamp(column + right, 0, columns - 1)];
-    this.#view = revealCell(this.#view, this.room, ...this.#cursor);
-    this.hover(this.#cursor);
-    this.context.state.page.spoken.value = this.#say(this.#cursor);
-    this.context.scheduler.paint(this.#draw);
+    this.later();
   }
 
   pinCursor(): void {
-    this.pin(this.#cursor);
+    this.pin(this.cursor);
   }
 
   #frame(): HeatFrame {
     const { rows, columns, width, height } = this.room;
-    const view = clampViewport(this.#view, this.room);
+    const view = clampViewport(this.view, this.room);
     const wide = Math.min(width, columns * view.cell);
     const tall = Math.min(height, rows * view.cell);
     return {
@@ -192,7 +146,7 @@ class Matrix implements View, Gestures {
     };
   }
 
-  #say([row, column]: [number, number]): string {
+  protected say([row, column]: [number, number]): string {
     const { queries, keys } = this.context.state.now;
     const seen = visibleCells(this.#frame());
     const value = this.#cells.reader(this.#series, seen)(row, column);
@@ -203,18 +157,10 @@ class Matrix implements View, Gestures {
     return `${names}: ${largest}${fixed(value, 6)}`;
   }
 
-  #explain(cell: [number, number]): void {
-    const frame = this.#frame();
-    const box = this.#canvas.getBoundingClientRect();
-    const x = box.left + frame.x + (cell[1] - frame.left) * frame.cell;
-    const y = box.top + frame.y + (cell[0] - frame.top) * frame.cell;
-    this.context.tooltip.show(this.#say(cell), new DOMRect(x, y, frame.cell, frame.cell));
-  }
-
   #paint(): void {
     const { life } = this.context;
     if (life.aborted || this.#size.width === 0) return;
-    this.#view = clampViewport(this.#view, this.room);
+    this.clamp();
     const series = this.#series;
     const seen = visibleCells(this.#frame());
     this.#cells.request(series, seen);
@@ -222,16 +168,8 @@ class Matrix implements View, Gestures {
     const pen = prepare(this.#canvas, this.#size.width, this.#size.height);
     if (pen) this.#paintPlot(pen, series);
     this.#paintLegend(series);
-    if (this.#hover) this.#explain(this.#hover);
-    const frame = this.#frame();
-    const [row, column] = this.#cursor;
-    this.#grid.describe([frame.rows, frame.columns], this.#cursor, this.#say(this.#cursor));
-    this.#grid.place(
-      frame.x + (column - frame.left) * frame.cell,
-      frame.y + (row - frame.top) * frame.cell,
-      Math.max(4, frame.cell),
-      Math.max(4, frame.cell),
-    );
+    if (this.#hover) this.explain(this.#canvas, this.#frame(), this.#hover);
+    this.placeCursor(this.#grid, this.#frame());
   }
 
   /** The colours of the cells: zero in the middle where numbers have a sign. */
@@ -321,7 +259,7 @@ class Matrix implements View, Gestures {
         ...all.map((one) => {
           const choose = () => {
             this.#chosen = one.name;
-            this.context.scheduler.paint(this.#draw);
+            this.later();
           };
           return button({ class: "small" }, choose, one.name);
         }),
