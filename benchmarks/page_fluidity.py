@@ -1,21 +1,25 @@
 """How fluid the page stays: frames and long tasks on a large input, beside the same on a small one.
 
-Run ``python -m benchmarks.page_fluidity`` from the project's root. Every view is scrolled, pointed over and left for
-another head in a headless Chromium; the numbers are the median and the 95th percentile of the time between frames,
-and the longest task, each as a multiple of the small input's.
+Run ``python -m benchmarks.page_fluidity`` from the project's root, with the names of views to measure only those.
+Every view is scrolled, pointed over and left for another head in a headless Chromium; the numbers are the median and
+the 95th percentile of the time between frames, and the longest task, each as a multiple of the small input's.
 """
 
 from __future__ import annotations
 
 import shutil
+import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from playwright.sync_api import sync_playwright
 
 import attnscope
+from attnscope.attention.capture import Attention, Capture
+from attnscope.recording.media.patches import grid_tokens
 from tests.browser.conftest import ARGUMENTS, NAMES
 from tests.browser.test_export import queries_keys
 from tests.browser.widget import Widget
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 VIEWS = ("Links", "Matrix", "Grid", "Text", "Steps", "Flow")
+TOKENS, HEADS = "2,000 tokens / 13", "80 × 64 heads / 6 × 12"
 FRAMES = 60
 START = """() => {
   window.watched = { frames: [], tasks: [] };
@@ -40,29 +45,72 @@ START = """() => {
 }"""
 
 
-def main() -> None:
+@dataclass(frozen=True)
+class Input:
+    """A large capture and a small one, each with what it may be compared with, and the views they are shown in."""
+
+    name: str
+    views: tuple[str, ...]
+    pair: tuple[dict[str, Any], dict[str, Any]]
+
+
+def inputs() -> list[Input]:
+    """What is measured."""
+
+    def text(tokens: int, extra: int = 0, **given: Any) -> attnscope.Capture:
+        return queries_keys([f" t{i}" for i in range(tokens)] + [f" new{i}" for i in range(extra)], **given)
+
+    def image(rows: int, columns: int) -> attnscope.Capture:
+        """An image of patches, each of which attends to all of them."""
+        patches = grid_tokens(rows, columns)
+        plain = text(len(patches), layers=2, heads=4)["self"]
+        layers = {layer: plain.layer(layer) for layer in plain.layers}
+        return Capture({"vision": Attention("vision", layers, patches, patches)})
+
+    long = {"layers": 2, "causal": True}
+    return [
+        Input(TOKENS, VIEWS, ({"capture": text(2000, **long)}, {"capture": text(13, **long)})),
+        Input(
+            HEADS,
+            VIEWS,
+            ({"capture": text(24, layers=80, heads=64)}, {"capture": text(24, layers=6, heads=12)}),
+        ),
+        Input(
+            TOKENS,
+            ("Compare",),
+            (
+                {"capture": text(2000, **long), "compare": text(1990, 15, **long)},
+                {"capture": text(13, **long), "compare": text(11, 3, **long)},
+            ),
+        ),
+        Input(
+            HEADS,
+            ("Compare",),
+            (
+                {"capture": text(24, layers=80, heads=64), "compare": text(22, 3, layers=80, heads=64)},
+                {"capture": text(24, layers=6, heads=12), "compare": text(22, 3, layers=6, heads=12)},
+            ),
+        ),
+        Input("40 × 50 patches / 3 × 5", ("Image",), ({"capture": image(40, 50)}, {"capture": image(3, 5)})),
+    ]
+
+
+def main(wanted: list[str]) -> None:
     """Print a table."""
-    inputs = {
-        "2,000 tokens / 13": (
-            queries_keys([f" t{i}" for i in range(2000)], layers=2, causal=True),
-            queries_keys([f" t{i}" for i in range(13)], layers=2, causal=True),
-        ),
-        "80 × 64 heads / 6 × 12": (
-            queries_keys([f" t{i}" for i in range(24)], layers=80, heads=64),
-            queries_keys([f" t{i}" for i in range(24)], layers=6, heads=12),
-        ),
-    }
     print("| input | view | action | median frame | p95 frame | longest task, ms (small) |")
-    print("|---|---|---|---|---|---|")
+    print("|---|---|---|---|---|---|", flush=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as driver:
         found = next(filter(None, map(shutil.which, NAMES)))
         browser = driver.chromium.launch(executable_path=found, args=ARGUMENTS)
-        for name, pair in inputs.items():
+        for each in inputs():
+            views = [view for view in each.views if view in (wanted or each.views)]
+            if not views:
+                continue
             paths = []
-            for which, capture in zip(("large", "small"), pair, strict=True):
+            for which, given in zip(("large", "small"), each.pair, strict=True):
                 paths.append(Path(folder) / f"{which}.html")
-                attnscope.AttentionWidget(capture, query=5).save(paths[-1])
-            for view in VIEWS:
+                attnscope.AttentionWidget(**given, query=5).save(paths[-1])
+            for view in views:
                 measured = []
                 for path in paths:
                     page = browser.new_page(viewport={"width": 1100, "height": 600})
@@ -72,7 +120,7 @@ def main() -> None:
                 for action in measured[0]:
                     large, small = (one[action] for one in measured)
                     print(
-                        f"| {name} | {view} | {action} | {large[0] / small[0]:.2f} | {large[1] / small[1]:.2f} "
+                        f"| {each.name} | {view} | {action} | {large[0] / small[0]:.2f} | {large[1] / small[1]:.2f} "
                         f"| {large[2]:.0f} ({small[2]:.0f}) |",
                         flush=True,
                     )
@@ -115,4 +163,4 @@ def measure(page: Page, view: str) -> dict[str, tuple[float, float, float]]:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -1,5 +1,5 @@
 import { effect } from "@preact/signals-core";
-import { atEnd } from "./basics.js";
+import { atEnd, clamp } from "./basics.js";
 
 type Attributes = Record<string, string | number | boolean | undefined>;
 
@@ -55,6 +55,14 @@ export function button(
 export function focusedIn(node: HTMLElement): HTMLElement | null {
   const active = (node.getRootNode() as Document | ShadowRoot).activeElement;
   return active instanceof HTMLElement && node.contains(active) ? active : null;
+}
+
+/** Scrolls a strip, and nothing else, until a part of it is seen. */
+export function revealIn(strip: HTMLElement, part: HTMLElement): void {
+  const from = part.offsetLeft - (part.offsetParent === strip ? 0 : strip.offsetLeft);
+  const to = from + part.offsetWidth;
+  const room = strip.clientWidth;
+  strip.scrollLeft = clamp(strip.scrollLeft, to - room, Math.max(from, to - room));
 }
 
 /** The keys that belong to the browser and the host. */

@@ -53,6 +53,21 @@ def test_chips_are_whole(page, tmp_path, count):
     assert sum(part > 0.95 for part in shown) >= 8
 
 
+@pytest.mark.parametrize("width", [1100, 420])
+def test_of_many_heads_the_one_shown_is_in_sight(page, tmp_path, width):
+    page.set_viewport_size({"width": width, "height": 600})
+    heads = [[layer, head] for layer in range(3) for head in range(4)]
+    widget = opened(page, tmp_path, queries_keys(), heads=heads, view="matrix")
+    group = widget.root.get_by_role("group", name="Head shown")
+    last, first = (group.get_by_role("button", name=name, exact=True) for name in ("L2 H3", "L0 H0"))
+    expect(last).to_have_attribute("aria-pressed", "true")
+    expect(last).to_be_in_viewport(ratio=0.95)
+    first.focus()
+    page.keyboard.press("Enter")
+    expect(first).to_have_attribute("aria-pressed", "true")
+    expect(first).to_be_in_viewport(ratio=0.95)
+
+
 def test_the_subtitle_goes_before_the_title(page, tmp_path):
     capture = queries_keys()
     named = type(capture)(capture.attention, "MiniLM-L6-with-a-name")

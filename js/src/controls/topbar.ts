@@ -1,6 +1,5 @@
-import { clamp } from "../basics.js";
 import type { Context } from "../context.js";
-import { button, el, onSize, setAttribute, setText, watch } from "../dom.js";
+import { button, el, onSize, revealIn, setAttribute, setText, watch } from "../dom.js";
 import type { KindInfo } from "../protocol.js";
 import { fittingViews, VIEWS, viewOf } from "../views/registry.js";
 import { setOptions } from "./fields.js";
@@ -93,13 +92,9 @@ function makeTabs(
     event.preventDefault();
     event.stopPropagation();
   });
-  /** Scrolls the tabs, and nothing else, until the chosen one is seen. */
   const reveal = () => {
     const tab = tabs.get(viewOf(state).name);
-    if (!tab) return;
-    const [from, to] = [tab.offsetLeft, tab.offsetLeft + tab.offsetWidth];
-    const room = element.clientWidth;
-    element.scrollLeft = clamp(element.scrollLeft, to - room, Math.max(from, to - room));
+    if (tab) revealIn(element, tab);
   };
   onSize(element, life, reveal);
   watch(life, () => {

@@ -3,7 +3,7 @@ import { isShare, labelOf } from "../attention/measure.js";
 import { atEnd, range } from "../basics.js";
 import { type Context, paletteOf } from "../context.js";
 import type { Series } from "../data.js";
-import { button, el, onSize, prepare, setAttribute, setText, watch } from "../dom.js";
+import { button, el, onSize, prepare, revealIn, setAttribute, setText, watch } from "../dom.js";
 import { type HeatFrame, outlineCell, type Painted, type Visible, visibleCells } from "../draw/heatmap.js";
 import { css, type Palette, rampAt } from "../draw/palette.js";
 import { GridCell } from "../gridcell.js";
@@ -261,13 +261,17 @@ class Matrix extends MatrixWindow implements View, Gestures {
             this.#chosen = one.name;
             this.later();
           };
-          return button({ class: "small" }, choose, one.name);
+          return button({ class: "small", title: one.name }, choose, one.short);
         }),
       );
     }
-    for (const [at, node] of [...this.#switch.children].entries()) {
+    const buttons = [...this.#switch.children] as HTMLElement[];
+    for (const [at, node] of buttons.entries())
       setAttribute(node, "aria-pressed", String(all[at]?.name === current));
-    }
+    const pressed = buttons[all.findIndex((one) => one.name === current)];
+    const shown = `${names}|${current}|${this.#size.width}`;
+    if (pressed && this.#switch.dataset.shown !== shown) revealIn(this.#switch, pressed);
+    this.#switch.dataset.shown = shown;
   }
 
   #paintLegend(series: Series): void {
