@@ -12,7 +12,8 @@ export function hostIsDark(): boolean {
   const editor = getComputedStyle(html).getPropertyValue("--vscode-editor-background").trim();
   const light = editor ? lightness(editor) : null;
   if (light !== null) return light < 0.5;
-  if (body.dataset.theme !== undefined) return body.dataset.theme === "dark";
+  const said = body.dataset.theme ?? html.dataset.theme ?? html.getAttribute("theme");
+  if (said === "dark" || said === "light") return said === "dark";
   if (/(^|\s)dark(-theme|-mode)?(\s|$)/.test(names)) return true;
   if (/(^|\s)light(-theme|-mode)?(\s|$)/.test(names)) return false;
   return matchMedia("(prefers-color-scheme: dark)").matches;
@@ -43,7 +44,14 @@ export function followTheme(
     tell(theme === "auto" ? hostIsDark() : theme === "dark");
   };
   const observer = new MutationObserver(update);
-  const attributeFilter = ["class", "style", "data-jp-theme-light", "data-theme", "data-vscode-theme-kind"];
+  const attributeFilter = [
+    "class",
+    "style",
+    "data-jp-theme-light",
+    "data-theme",
+    "theme",
+    "data-vscode-theme-kind",
+  ];
   for (const node of [document.body, document.documentElement]) observer.observe(node, { attributeFilter });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", update, { signal: life });
   atEnd(life, () => observer.disconnect());

@@ -1,5 +1,5 @@
 import { type Context, release } from "../context.js";
-import { isShortcut } from "../dom.js";
+import { isShortcut, setAttribute } from "../dom.js";
 import { moveHead, moveLayer } from "./selection.js";
 
 const TEXTS = new Set(["text", "search", "number"]);
@@ -40,4 +40,10 @@ export function listenToKeys(root: HTMLElement, { state, life }: Context, { find
     event.stopPropagation();
   };
   root.addEventListener("keydown", listen, { signal: life });
+  root.addEventListener("focusin", leaveToUs, { signal: life });
+}
+
+/** Jupyter asks whether it may take a key from the focused element on upwards, and stops at the first that matches. */
+function leaveToUs({ target }: FocusEvent): void {
+  if (target instanceof Element) setAttribute(target, "data-lm-suppress-shortcuts", "true");
 }

@@ -144,6 +144,8 @@ class AttentionWidget(Traits, anywidget.AnyWidget):
     @capture.setter
     def capture(self, capture: Capture) -> None:
         require_capture(capture)
+        if capture is self._shown:  # nothing would be told to the page, which waits for answers
+            return
         kind = self.kind if self.kind in capture.kinds else capture.kinds[0]
         attention = capture[kind]
         heads = [pair for pair in self.heads if has_head(attention, pair)]

@@ -239,3 +239,13 @@ def test_after_close_nothing_is_sent():
     desk.close()
     desk.take(request(1))
     assert sent.replies == []
+
+
+def test_setting_the_capture_that_is_shown_drops_no_request(widget, monkeypatch):
+    """The page would not be told of anything new, and wait for answers that never come."""
+    shown = []
+    monkeypatch.setattr(widget._desk, "show", shown.append)
+    widget.capture = widget.capture
+    assert shown == []
+    widget.capture = make()
+    assert len(shown) == 1
