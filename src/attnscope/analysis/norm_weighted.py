@@ -8,7 +8,7 @@ import numpy as np
 
 from attnscope.analysis.contributions import Parts, parts_of, write_of
 from attnscope.analysis.rows import attention_of
-from attnscope.analysis.value_weighted import shares, weighted, with_values
+from attnscope.analysis.value_weighted import by_norms, shares, with_values
 from attnscope.attention.arrays import to_float32
 from attnscope.attention.memory import require_memory
 from attnscope.errors import InputError
@@ -68,10 +68,7 @@ def norm_weighted(
     if joint:
         found = _joint(attention, layer, queries, residual=residual)
         return shares(found) if share else found
-    source = attention.layer(layer)
-    heads = list(range(source.n_heads)) if head is None else [attention.head(layer, head)]
-    found = weighted(source, heads, queries, head_norms(attention, layer), share=share)
-    return found if head is None else found[0]
+    return by_norms(attention, layer, head, queries, head_norms(attention, layer), share=share)
 
 
 def head_norms(attention: Attention, layer: int) -> np.ndarray:

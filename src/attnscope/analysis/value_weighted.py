@@ -53,10 +53,16 @@ def value_weighted(
         When the capture holds no values.
     """
     attention = attention_of(c, kind)
+    return by_norms(attention, layer, head, queries, value_norms(attention, layer), share=share)
+
+
+def by_norms(
+    attention: Attention, layer: int, head: int | None, queries: slice, norms: np.ndarray, *, share: bool
+) -> np.ndarray:
+    """Weights times a number per head and key: float32 [heads, queries, keys], or [queries, keys] with a head."""
     source = attention.layer(layer)
-    norms = value_norms(attention, layer)
-    heads = range(source.n_heads) if head is None else [attention.head(layer, head)]
-    found = weighted(source, list(heads), queries, norms, share=share)
+    heads = list(range(source.n_heads)) if head is None else [attention.head(layer, head)]
+    found = weighted(source, heads, queries, norms, share=share)
     return found if head is None else found[0]
 
 

@@ -99,9 +99,9 @@ class Replay:
 
     def _run(self) -> np.ndarray:
         from attnscope.recording.watch.functions import SoftmaxWatch
-        from attnscope.recording.watch.interface import unwatched
+        from attnscope.recording.watch.interface import paused
 
-        with torch.no_grad(), unwatched(), SoftmaxWatch() as watch:
+        with torch.no_grad(), paused(), SoftmaxWatch() as watch:
             self._module(*self._args, **self._kwargs)
         again = softmaxes.by_head(watch.results[self._index], self._batch).float().cpu()
         sample = again[:, :, self._rows] if again.shape[2] > self._rows[-1] else again

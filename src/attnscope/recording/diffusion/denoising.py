@@ -20,6 +20,7 @@ from torch.overrides import TorchFunctionMode
 from attnscope.errors import InputError, ModelError
 from attnscope.recording.diffusion.canvas import Canvas, canvas_of
 from attnscope.recording.diffusion.prompt_calls import PromptCall, of_queries, of_weights
+from attnscope.recording.watch.functions import sdpa_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,7 +110,7 @@ class DenoiserWatch(TorchFunctionMode):
         """Run the function as it is, and note it if it is attention."""
         result = func(*args, **(kwargs or {}))
         if self._frames and func is F.scaled_dot_product_attention:
-            given = _sdpa_arguments(*args, **(kwargs or {}))
+            given = sdpa_arguments(*args, **(kwargs or {}))
             self._frames[-1].call = given | {"output": result}
         elif self._frames and func in _SOFTMAXES and isinstance(result, torch.Tensor) and result.ndim == 3:
             self._frames[-1].softmaxes.append(result)
@@ -255,19 +256,3 @@ class DenoiserWatch(TorchFunctionMode):
             given[name][self._item].detach() for name in ("query", "key", "value", "output")
         )
         return of_queries(frame.path, queries, keys, values, output, mask, given["scale"])
-
-
-def _sdpa_arguments(
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    attn_mask: torch.Tensor | None = None,
-    dropout_p: float = 0.0,
-    is_causal: bool = False,
-    scale: float | None = None,
-    enable_gqa: bool = False,  # noqa: ARG001
-) -> dict[str, Any]:
-    return {
-        "query": query, "key": key, "value": value, "attn_mask": attn_mask, "dropout_p": dropout_p,
-        "is_causal": is_causal, "scale": query.shape[-1] ** -0.5 if scale is None else float(scale),
-    }  # fmt: skip

@@ -9,7 +9,7 @@ import torch
 from attnscope.errors import InputError, MissingPackageError, ModelError
 from attnscope.recording import models
 from attnscope.recording.encode import text_tokenizer
-from attnscope.recording.intervene.subject import with_gradients, without_gradients
+from attnscope.recording.intervene.subject import repeated, with_gradients, without_gradients
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,16 +31,7 @@ def attribute(
 ) -> tuple[np.ndarray, int, float | None]:
     """Attribute what the model says to the tokens of its text, by Captum's own implementation.
 
-    Parameters
-    ----------
-    method
-        ``"integrated_gradients"``, ``"input_x_gradient"``, ``"ablation"`` or ``"shapley"``.
-    of
-        ``"logit"`` or ``"log probability"`` of the readout's target.
-    baseline
-        Id of the token that stands for a missing one; None for the tokenizer's mask, padding or unknown token.
-    steps, samples, seed
-        Steps of integrated gradients; permutations of Shapley values and their seed.
+    The options are those of :func:`attnscope.analysis.attributions`; ``of`` is said of the readout's target.
 
     Returns
     -------
@@ -101,12 +92,9 @@ def _forward(subject: Subject, name: str, of: str) -> Forward:
     """A function of the batch Captum makes, of ids or vectors, to one number per input."""
 
     def forward(given: torch.Tensor) -> torch.Tensor:
-        others = {
-            other: value.repeat_interleave(len(given), dim=0) if isinstance(value, torch.Tensor) else value
-            for other, value in subject.inputs.items()
-            if other != "input_ids"
-        }
-        return subject.readout.value(subject.run({}, inputs={**others, name: given}), of)
+        others = {other: value for other, value in subject.inputs.items() if other != "input_ids"}
+        inputs = {**repeated(others, len(given)), name: given}
+        return subject.readout.value(subject.run({}, inputs=inputs), of)
 
     return forward
 

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from attnscope.errors import InputError, ModelError
 from attnscope.recording.encode import text_tokenizer
 from attnscope.recording.intervene.readout import readout_of, said, tensor_of, wide
+from attnscope.recording.intervene.subject import repeated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -68,11 +69,7 @@ def variants_of(subject: Subject, size: int = 16) -> Iterator[tuple[Mapping[str,
     for some in torch.split(content, size):
         hidden = ids.repeat(len(some), 1)
         hidden[torch.arange(len(some)), some] = _mask_token(subject)
-        repeated = {
-            name: value.repeat_interleave(len(some), dim=0) if isinstance(value, torch.Tensor) else value
-            for name, value in subject.inputs.items()
-        }
-        yield {**repeated, "input_ids": hidden}, len(some) / len(content)
+        yield {**repeated(subject.inputs, len(some)), "input_ids": hidden}, len(some) / len(content)
 
 
 def _mask_token(subject: Subject) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from attnscope.recording.intervene.change import Change, cut, replaced
-from attnscope.recording.intervene.subject import without_gradients
+from attnscope.recording.intervene.subject import repeated, without_gradients
 
 if TYPE_CHECKING:
     from attnscope.recording.intervene.change import Changes
@@ -111,12 +111,8 @@ def with_inputs(subject: Subject, variants: Sequence[Mapping[str, np.ndarray]]) 
     """
     for some in _chunks(subject, variants):
         changed = {name: torch.as_tensor(np.stack([variant[name] for variant in some])) for name in some[0]}
-        repeated = {
-            name: value.repeat_interleave(len(some), dim=0) if isinstance(value, torch.Tensor) else value
-            for name, value in subject.inputs.items()
-        }
         with without_gradients():
-            output = subject.run({}, inputs={**repeated, **changed})
+            output = subject.run({}, inputs={**repeated(subject.inputs, len(some)), **changed})
         yield from _read(subject, output)
 
 

@@ -82,7 +82,7 @@ class Subject:
             For a layer that cannot be changed, or that did not run.
         """
         self.require(changes)
-        given = {name: self._repeat(value, variants) for name, value in (inputs or self.inputs).items()}
+        given = repeated(inputs or self.inputs, variants)
         ran: set[tuple[str, int]] = set()
 
         def changed(site: Site, _: tuple[int, ...]) -> Change | None:
@@ -175,11 +175,6 @@ class Subject:
                     'model.set_attn_implementation("sdpa") or "eager" may help.'
                 )
 
-    def _repeat(self, value: Any, variants: int) -> Any:
-        if variants == 1 or not isinstance(value, torch.Tensor):
-            return value
-        return value.repeat_interleave(variants, dim=0)
-
 
 def prepare(
     model: Any,
@@ -256,6 +251,14 @@ def reread(subject: Subject, *, position: int | str | None = None, target: Any =
 def read_from(capture: Capture) -> Attention:
     """The attention over whose queries predictions are made."""
     return capture["decoder" if "decoder" in capture.kinds else capture.kinds[0]]
+
+
+def repeated(inputs: Mapping[str, Any], count: int) -> dict[str, Any]:
+    """The inputs with each tensor ``count`` times along the batch."""
+    return {
+        name: value.repeat_interleave(count, dim=0) if count > 1 and isinstance(value, torch.Tensor) else value
+        for name, value in inputs.items()
+    }
 
 
 def call(model: Any, inputs: Mapping[str, Any], **options: Any) -> Any:

@@ -110,7 +110,7 @@ class FunctionWatch(TorchFunctionMode):
 
 def as_call(frame: Frame, args: tuple[Any, ...], kwargs: dict[str, Any], result: torch.Tensor) -> AttentionCall:
     """Describe one call of ``scaled_dot_product_attention``, whatever axes it has."""
-    given = _sdpa_arguments(*args, **kwargs)
+    given = sdpa_arguments(*args, **kwargs)
     query = given["query"]
     groups = _leading(query, frame)
     queries, keys, values, output = (
@@ -148,7 +148,7 @@ def looks_like_attention(args: tuple[Any, ...], kwargs: dict[str, Any], result: 
     return dim in (-1, result.ndim - 1)
 
 
-def _sdpa_arguments(
+def sdpa_arguments(
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
@@ -158,9 +158,10 @@ def _sdpa_arguments(
     scale: float | None = None,
     enable_gqa: bool = False,  # noqa: ARG001
 ) -> dict[str, Any]:
+    """Arguments of ``scaled_dot_product_attention`` by name, however they were given, with the scale it takes."""
     return {
         "query": query, "key": key, "value": value, "attn_mask": attn_mask, "dropout_p": dropout_p,
-        "is_causal": is_causal, "scale": scale,
+        "is_causal": is_causal, "scale": query.shape[-1] ** -0.5 if scale is None else float(scale),
     }  # fmt: skip
 
 

@@ -75,16 +75,6 @@ def paused() -> Iterator[None]:
         _watcher.reset(token)
 
 
-@contextmanager
-def unwatched() -> Iterator[None]:
-    """Show no call of this context to anyone, as when a module is run again while a recording is open."""
-    token = _watcher.set(None)
-    try:
-        yield
-    finally:
-        _watcher.reset(token)
-
-
 def is_watching(watcher: Watcher) -> bool:
     """Whether attention calls of this context are shown to ``watcher``."""
     return _watcher.get() == watcher

@@ -20,7 +20,7 @@ from attnscope.recording.watch import softmaxes
 from attnscope.recording.watch.calls import SoftmaxCall
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from attnscope.recording.watch.running import Frame, Running
 
@@ -67,7 +67,7 @@ class Products:
         if func in SOFTMAXES:
             self._start(args, kwargs, result)
         elif self._followed:
-            operands = list(_tensors((args, tuple(kwargs.values()))))
+            operands = list(softmaxes.tensors_in((args, tuple(kwargs.values()))))
             for operand in operands:
                 softmax = self._softmax_of(operand)
                 if softmax is not None:
@@ -178,11 +178,3 @@ def _summed(equation: Any, pair: list[torch.Tensor], side: int) -> torch.Tensor 
         return None
     order = [letter for letter in weights if letter not in (keys[0], queries[0])] + [queries[0], keys[0]]
     return pair[side].permute([weights.index(letter) for letter in order])
-
-
-def _tensors(values: Any) -> Iterator[torch.Tensor]:
-    for value in values:
-        if isinstance(value, torch.Tensor):
-            yield value
-        elif isinstance(value, list | tuple):
-            yield from _tensors(value)

@@ -67,7 +67,7 @@ def row_error(weights: torch.Tensor) -> float:
 
 def _lengths(call: SoftmaxCall) -> Iterator[int]:
     """Lengths of the sequences and images a module was called with, whatever the order of their axes."""
-    for tensor in _tensors((*call.args, *call.kwargs.values())):
+    for tensor in tensors_in((*call.args, *call.kwargs.values())):
         if tensor.ndim in (3, 4) and tensor.is_floating_point():
             yield from tensor.shape
             if tensor.ndim == 4:
@@ -75,9 +75,10 @@ def _lengths(call: SoftmaxCall) -> Iterator[int]:
                 yield tensor.shape[2] * tensor.shape[3]
 
 
-def _tensors(values: Any) -> Iterator[torch.Tensor]:
+def tensors_in(values: Any) -> Iterator[torch.Tensor]:
+    """Give the tensors among some values and in their lists and tuples."""
     for value in values:
         if isinstance(value, torch.Tensor):
             yield value
         elif isinstance(value, list | tuple):
-            yield from _tensors(value)
+            yield from tensors_in(value)
