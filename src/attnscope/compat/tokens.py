@@ -37,7 +37,7 @@ def tokens_by_input(tokens: Any, name: str, inputs: int, attention_name: str) ->
     """
     if tokens is None:
         raise InputError(f"{name} is required with {attention_name}: one string per position, special tokens included.")
-    several = not isinstance(tokens, str | Tokens) and any(isinstance(one, list | tuple) for one in tokens)
+    several = not isinstance(tokens, str | Tokens) and any(isinstance(one, list | tuple | np.ndarray) for one in tokens)
     if not several:
         if inputs > 1:
             raise InputError(

@@ -44,16 +44,22 @@ def weights_by_input(attention: Any, name: str) -> list[list[Array | None]]:
         raise InputError(f"{name} is None: the model ran on a fast path (sdpa) and gave no weights. {REMEDY}.")
     if hasattr(attention, "shape"):
         attention = _layers_of_array(attention, name)
-    elif isinstance(attention, Sequence) and all(layer is None for layer in attention):
-        raise InputError(
-            f"{name} holds no weights ({attention!r:.40}): the model ran on a fast path (sdpa), or this is another "
-            f"field of its output; outputs[-1] is not the attention in every version of transformers. {REMEDY}."
-        )
+    elif isinstance(attention, Sequence) and len(attention) == 0:
+        raise _none(attention, name)
     layers = layer_arrays(attention)
+    if all(layer is None for layer in layers):
+        raise _none(layers, name)
     counts = {number: _inputs(layer, name, number) for number, layer in enumerate(layers) if layer is not None}
     if len(set(counts.values())) > 1:
         raise InputError(f"{name} holds different numbers of inputs in its layers: {counts}. Give the same in all.")
     return [[_of_input(layer, number) for layer in layers] for number in range(max(counts.values()))]
+
+
+def _none(found: Sequence[Any], name: str) -> InputError:
+    return InputError(
+        f"{name} holds no weights ({found!r:.40}): the model ran on a fast path (sdpa), or this is another field of "
+        f"its output; outputs[-1] is not the attention in every version of transformers. {REMEDY}."
+    )
 
 
 def _layers_of_array(array: Array, name: str) -> Any:

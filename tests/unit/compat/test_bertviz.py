@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 
+import jax
 import numpy as np
 import pytest
 import torch
 from IPython.display import HTML
+from transformers.modeling_outputs import BaseModelOutput
 
 from attnscope import AttentionWidget, AttnscopeError
 from attnscope.compat.bertviz import head_view, model_view
@@ -214,6 +216,9 @@ HALVES = {
     "numpy float16": lambda given: [layer.numpy().astype(np.float16) for layer in given],
     "without an axis of inputs": lambda given: [layer[0] for layer in given],
     "stacked": lambda given: torch.stack(given),
+    "JAX": lambda given: [jax.numpy.asarray(layer.numpy()) for layer in given],
+    "JAX bfloat16": lambda given: [jax.numpy.asarray(layer.numpy(), dtype="bfloat16") for layer in given],
+    "an iterator": lambda given: iter(given),
     "one layer": lambda given: given[0],
 }
 
@@ -254,7 +259,7 @@ def test_many_heads_and_layers(view):
 
 
 @views
-@pytest.mark.parametrize("empty", [(), [], (None, None), None])
+@pytest.mark.parametrize("empty", [(), [], (None, None), None, BaseModelOutput(attentions=(None, None))], ids=repr)
 def test_no_attention_says_what_to_do(view, empty):
     with pytest.raises(AttnscopeError, match=r"sdpa(?s:.)*attnscope\.capture\(model, tokenizer, text\)"):
         view(empty, names())
@@ -298,6 +303,18 @@ def test_tokens_that_are_not_one_per_position(view):
         view(cross_attention=output.cross_attentions, encoder_tokens=source, decoder_tokens=target[1:])
     with pytest.raises(ValueError, match="tokens is required with attention"):
         view(layers())
+
+
+@views
+def test_tokens_of_other_kinds(view):
+    assert shown(view, layers(), np.array(names())).capture.tokens == names()
+    both = shown(view, layers(inputs=2), np.array([names(), names()]))
+    assert [widget.capture.tokens for widget in both] == [names(), names()]
+    for ids in (torch.arange(5), list(range(5))):
+        with pytest.raises(TypeError, match=r"For token ids, use tokenizer\.convert_ids_to_tokens"):
+            view(layers(), ids)
+    with pytest.raises(TypeError, match="got one string"):
+        view(layers(), "words")
 
 
 @views
