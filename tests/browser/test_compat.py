@@ -70,6 +70,7 @@ def test_bertviz_between_two_sentences(page, tmp_path):
     kinds = widget.root.get_by_label("Kind of attention")
     assert kinds.locator("option").all_inner_texts() == ["self", "A → A", "B → B", "A → B", "B → A"]
     kinds.select_option("B → A")
+    expect(widget.root.get_by_text("B → A attention · 1 × 2 heads")).to_be_visible()
     expect(widget.token("query", 0)).to_contain_text(TOKENS[4].strip())
     np.testing.assert_allclose(numbers_of(widget, 2)[0], weights[0, 1, 6, :4].numpy(), atol=ERROR)
 

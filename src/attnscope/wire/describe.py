@@ -65,7 +65,8 @@ def measures_shown(attention: Attention) -> list[Measure]:
 def _label(attention: Attention) -> str:
     if attention.kind == "self":
         return "decoder self-attention" if attention.is_causal else "encoder self-attention"
-    return f"{attention.kind} attention" if attention.kind == "cross" else f"{attention.kind} self-attention"
+    between = attention.kind == "cross" or attention.keys is not attention.queries
+    return f"{attention.kind} attention" if between else f"{attention.kind} self-attention"
 
 
 def _tokens(tokens: Tokens) -> TokensInfo:
