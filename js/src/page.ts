@@ -129,12 +129,15 @@ function showViews(
 }
 
 function followSize(root: HTMLElement, { state, life }: Context, fold: (rail: string) => void): void {
-  onSize(root, life, (width) => {
+  const follow = (width: number) => {
     const narrow = width < NARROW;
     state.page.narrow.value = narrow;
     setAttribute(root, "data-width", narrow ? (width < 520 ? "slim" : "narrow") : "wide");
     if (!narrow && root.dataset.open) fold(root.dataset.open);
-  });
+  };
+  // Known at once where there is a place, so that no view is first laid out for another width.
+  if (root.clientWidth > 0) follow(root.clientWidth);
+  onSize(root, life, follow);
 }
 
 function followLook(

@@ -225,7 +225,9 @@ def test_a_token_cannot_reorder_what_is_read(page, tmp_path):
     assert not set(text) & set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
-def test_a_page_opens_at_the_pinned_token(page, tmp_path):
+@pytest.mark.parametrize("width", [1280, 420])
+def test_a_page_opens_at_the_pinned_token(page, tmp_path, width):
+    page.set_viewport_size({"width": width, "height": 640})
     widget = opened(page, tmp_path, queries_keys([f" t{i}" for i in range(600)], layers=1, heads=2), query=300)
     for near in (299, 300, 301):
         expect(widget.token("query", near)).to_be_in_viewport(ratio=0.9)

@@ -231,6 +231,9 @@ def test_without_values_nothing_is_offered_that_needs_them(page, tmp_path):
 def test_large_maps_are_enlarged_and_asked(page, tmp_path):
     capture = queries_keys([f" t{i}" for i in range(6)], layers=80, heads=64, width=4)
     widget = opened(page, tmp_path, capture, heads=[[3, 3]])
+    assert widget.root.locator(".headmap").evaluate("map => map.scrollWidth <= map.clientWidth"), (
+        "a head is out of sight"
+    )
     larger = widget.root.get_by_role("button", name="larger map")
     before = widget.resting_box(widget.root.locator(".head-canvas canvas"))
     larger.focus()

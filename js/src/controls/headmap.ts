@@ -37,6 +37,11 @@ const MOST_CELLS = 32;
 /** Cells smaller than this are hard to hit. */
 const SMALL = 7;
 const LABEL = 26;
+/** From here on cells are whole pixels; smaller ones share what there is, so that all are seen. */
+const WHOLE = 3;
+const LEAST = 2;
+/** The width of a map on a rail beside the view. */
+const USUAL = 206;
 
 /** Layers × heads, coloured by a question; the selector of layer and heads. */
 export class HeadMap {
@@ -51,6 +56,8 @@ export class HeadMap {
   #kind: KindInfo | undefined;
   #at: [number, number] = [0, 0];
   #pitch = 15;
+  /** Inside of its borders; 0 until it is known. */
+  #width = 0;
   #painted: HTMLCanvasElement | undefined;
   #paintedFrom: unknown[] = [];
 
@@ -63,6 +70,7 @@ export class HeadMap {
     const { state, life, scheduler } = context;
     onSize(this.element, life, (width) => {
       const before = this.#pitch;
+      this.#width = width;
       if (width > 0) this.#fit(width);
       if (this.#pitch !== before && this.#canvas) this.#kind = undefined;
       scheduler.paint(this.#draw);
@@ -81,7 +89,8 @@ export class HeadMap {
 
   #fit(width: number): void {
     if (!this.context.state.page.wideHeads.peek()) this.large.value = (width - LABEL) / this.#most < SMALL;
-    this.#pitch = clamp(Math.floor((width - LABEL) / this.#most), 3, 15);
+    const exact = (width - LABEL) / this.#most;
+    this.#pitch = exact < WHOLE ? Math.max(LEAST, exact) : clamp(Math.floor(exact), WHOLE, 15);
     setStyle(this.element, "--pitch", this.#pitch);
     setStyle(this.element, "--gap", this.#pitch > 5 ? "1px" : "0px");
   }
@@ -93,7 +102,7 @@ export class HeadMap {
     this.#cells = [];
     this.#canvas = null;
     this.#proxy = null;
-    this.#fit(this.element.clientWidth || 206);
+    this.#fit(this.#width || USUAL);
     const large = kind.layers.length > MOST_CELLS || this.#most > MOST_CELLS;
     this.element.replaceChildren(large ? this.#buildCanvas(kind) : this.#buildCells(kind), this.#ticks());
   }

@@ -31,7 +31,12 @@ export function paintHeadGrid(context: CanvasRenderingContext2D, grid: HeadGrid)
       const look = grid.look(layer, head);
       if (!look) continue;
       context.fillStyle = look.color;
-      context.fillRect(head * grid.pitch, layer * grid.pitch, grid.pitch - gap, grid.pitch - gap);
+      const [x, y] = [head, layer].map((at) => Math.round(at * grid.pitch)) as [number, number];
+      const [right, below] = [head + 1, layer + 1].map((at) => Math.round(at * grid.pitch)) as [
+        number,
+        number,
+      ];
+      context.fillRect(x, y, right - x - gap, below - y - gap);
       if (!look.sign || grid.pitch < ROOM_FOR_SIGN) continue;
       context.fillStyle = look.ink ?? "";
       context.font = `${Math.round(grid.pitch * 0.75)}px system-ui, sans-serif`;

@@ -29,6 +29,8 @@ export const PANES: Record<PaneName, string> = { a: "A", b: "B", change: "B − 
 const ORDER: readonly PaneName[] = ["a", "b", "change"];
 const TOP = 58;
 const END = 8;
+/** Beside a matrix, where the name of its last key reaches over it. */
+const OVERHANG = 18;
 const NAMES = 64;
 
 interface Pane {
@@ -88,7 +90,7 @@ export class ComparePanes extends MatrixWindow {
   get room(): Room {
     const { queries, keys } = this.second.value;
     return {
-      width: Math.max(20, this.#size.width - this.#left - END),
+      width: Math.max(20, this.#size.width - this.#left - OVERHANG),
       height: Math.max(20, this.#size.height - TOP - END),
       rows: queries.slots.length,
       columns: keys.slots.length,

@@ -199,7 +199,7 @@ class Grid implements View {
     );
     setText(
       this.#note,
-      `${heads.length} heads, each from 0 to its own largest weight · click opens a head, shift-click adds it${this.#shown.note ?? ""}`,
+      `${heads.length.toLocaleString("en")} heads, each from 0 to its own largest weight · click opens a head, shift-click adds it${this.#shown.note ?? ""}`,
     );
   }
 

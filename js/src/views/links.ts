@@ -101,6 +101,10 @@ class Links implements View {
     });
   }
 
+  get #seen(): boolean {
+    return this.#layout.width > 0 && this.#layout.height > 0;
+  }
+
   #window(side: "query" | "key"): ColumnWindow {
     const { queries, keys } = this.context.state.now;
     const { height } = this.#layout;
@@ -132,7 +136,7 @@ class Links implements View {
   #revealPinned(): void {
     const { query, key } = this.context.state.now;
     const { height } = this.#layout;
-    if (height === 0) return;
+    if (!this.#seen) return;
     const side = query.value === null ? "key" : "query";
     const unit = query.value ?? key.value;
     if (unit !== null) this.#scroll(side, unit, { least: 0, aim: height / 2 });
@@ -165,9 +169,9 @@ class Links implements View {
     if (life.aborted) return;
     const { now } = state;
     const series = data.series;
-    const unseen = this.#layout.height === 0;
+    const unseen = !this.#seen;
     this.#measure(series.length);
-    if (this.#layout.width === 0 || this.#layout.height === 0) return;
+    if (!this.#seen) return;
     if (unseen) {
       this.#revealPinned();
       return;

@@ -107,7 +107,7 @@ function withCapitals(text: string): string {
 }
 
 function labelOf(sentence: string): string {
-  const line = sentence.replace(/\s+/gu, " ").trim();
+  const line = sentence.replace(/\s+/gu, " ").trim() || "white space";
   const chars = Array.from(line);
   return chars.length > LABEL ? `${chars.slice(0, LABEL).join("")}…` : line;
 }
