@@ -235,19 +235,32 @@ class TestCache:
             cv.attention.from_cache(CACHE, names(), **options)
 
 
-def test_what_is_not_about_attention_is_the_original_s():
+THEIRS = {
+    "activations": "text_neuron_activations",
+    "examples": "hello",
+    "logits": "token_log_probs",
+    "tokens": "colored_tokens",
+    "topk_samples": "topk_samples",
+    "topk_tokens": "topk_tokens",
+}
+
+
+@pytest.mark.parametrize(("module", "function"), THEIRS.items())
+def test_what_is_not_about_attention_is_the_original_s(module, function):
     circuitsvis = peer("circuitsvis")
-    for name in ("activations", "examples", "logits", "tokens", "topk_samples", "topk_tokens"):
-        assert getattr(cv, name) is getattr(circuitsvis, name)
-    assert str(cv.tokens.colored_tokens(["a", " b"], [0.1, -0.2]))
-    with pytest.raises(AttributeError, match="no attribute 'token'"):
-        _ = cv.token
+    found = {}
+    exec(f"from attnscope.compat.circuitsvis.{module} import {function}", found)
+    assert found[function] is getattr(getattr(cv, module), function) is getattr(getattr(circuitsvis, module), function)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = getattr(cv, module).nothing
 
 
 def test_without_circuitsvis_it_is_said_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "circuitsvis.tokens", None)
     with pytest.raises(ImportError, match=r"is not about attention.*pip install circuitsvis"):
-        _ = cv.tokens
+        exec("from attnscope.compat.circuitsvis.tokens import colored_tokens")
+    with pytest.raises(ImportError, match=r"is not about attention.*pip install circuitsvis"):
+        _ = cv.tokens.colored_tokens
 
 
 def test_heads_have_the_names_they_were_given():
