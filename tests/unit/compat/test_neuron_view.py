@@ -62,7 +62,7 @@ def test_queries_and_keys_are_left_out_unless_asked_for():
     assert set(get_attention(model, "bert", tokenizer, TEXT)["all"]) == {"attn", "left_text", "right_text"}
 
 
-@pytest.mark.parametrize("name", ["llama", "gpt2", "qwen2", "distilbert"])
+@pytest.mark.parametrize("name", ["llama", "gpt2", "qwen2", "distilbert", "roberta"])
 def test_any_model_that_can_be_captured(name):
     known = zoo.family(name)
     model, tokenizer = zoo.build(known), zoo.tokenizer_of(known)
