@@ -63,7 +63,7 @@ def lengths(attention: Attention, layer: int) -> dict[str, np.ndarray]:
 
 
 def measure_rows(
-    c: Capture, kind: str | None, measure: str, layer: int, head: int, queries: slice = slice(None)
+    c: Capture, kind: str | None, measure: str, layer: int, head: int, queries: slice | np.ndarray = slice(None)
 ) -> np.ndarray:
     """Give some rows of a measure.
 
@@ -75,7 +75,7 @@ def measure_rows(
     layer, head
         The head.
     queries
-        Which rows.
+        Which rows, as a slice or positions.
 
     Returns
     -------
@@ -106,7 +106,7 @@ def measure_rows(
     )
 
 
-def _rollout_rows(attention: Attention, layer: int, queries: slice) -> np.ndarray:
+def _rollout_rows(attention: Attention, layer: int, queries: slice | np.ndarray) -> np.ndarray:
     """Roll out up to a layer; all rows are kept where they are small, so that asking block by block costs once."""
     mixing, n = Mixing(attention), len(attention.queries)
     row = attention.layers.index(layer)

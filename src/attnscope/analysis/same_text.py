@@ -141,7 +141,10 @@ def _plain(text: str) -> str:
 def _spelling(text: str) -> bytes:
     """The bytes a token spells, without the white space, case and accents that some tokenizers drop."""
     parts = _BYTE.split(text.strip().removeprefix("##"))
-    return b"".join(bytes([int(part, 16)]) if at % 2 else _bare(part).encode() for at, part in enumerate(parts))
+    return b"".join(
+        bytes([int(part, 16)]) if at % 2 else _bare(part).encode("utf-8", "surrogatepass")
+        for at, part in enumerate(parts)
+    )
 
 
 def _bare(text: str) -> str:

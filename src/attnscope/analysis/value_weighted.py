@@ -96,11 +96,13 @@ def with_values(attention: Attention, layer: int) -> tuple[QueriesKeys, np.ndarr
     )
 
 
-def weighted(source: Layer, heads: list[int], queries: slice, norms: np.ndarray, *, share: bool = False) -> np.ndarray:
+def weighted(
+    source: Layer, heads: list[int], queries: slice | np.ndarray, norms: np.ndarray, *, share: bool = False
+) -> np.ndarray:
     """Weights times a number per head and key: float32 [heads, queries, keys]."""
     if isinstance(source, LazyWeights):
         source = source.stored()
-    n_rows = len(range(source.n_queries)[queries])
+    n_rows = len(np.arange(source.n_queries)[queries])
     require_memory(4 * len(heads) * n_rows * source.n_keys, "These rows", "Ask for one head, or for some queries")
     found = np.empty((len(heads), n_rows, source.n_keys), np.float32)
     for i, head in enumerate(heads):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import unicodedata
+
+from attnscope.export.font import advances
 
 SIGNS = {"\n": "⏎", "\r": "⇤", "\t": "⇥", "\u2028": "⏎", "\u2029": "⏎", "\x0b": "⏎", "\x0c": "⏎"}
 UNREADABLE = "\N{REPLACEMENT CHARACTER}"
 _JOINERS = ("\N{ZERO WIDTH NON-JOINER}", "\N{ZERO WIDTH JOINER}")
-_NARROW, _WIDE = frozenset("iIjlftr.,:;'|!()[]{}·/\\ "), frozenset("mwMW@%—⏎")
 
 
 def shown(token: str) -> str:
@@ -34,9 +36,30 @@ def spoken(token: str, most: int = 30) -> str:
     return f"'{bare if len(bare) <= most else bare[: most - 1] + '…'}'"
 
 
+def fixed(value: float, digits: int = 3) -> str:
+    """Write a number as the page does: with its power where it would round to nothing."""
+    if math.isnan(value):
+        return "masked"
+    if value != 0 and abs(value) < 0.5 * 10**-digits:
+        mantissa, power = f"{value:.1e}".split("e")
+        return f"{mantissa}e{int(power)}"
+    return f"{value:.{digits}f}"
+
+
+def percent(share: float) -> str:
+    """Write a share in hundredths."""
+    return f"{100 * share:.{1 if 0 < share < 0.1 else 0}f} %"
+
+
 def text_width(text: str, size: float) -> float:
-    """Estimate how wide a text is, in the pictures' font."""
-    return size * sum(map(_em, text))
+    """Say how wide a text is in the pictures' font; characters it lacks are estimated."""
+    joined = [False, *(character == _JOINERS[1] for character in text)]
+    return size * sum(0 if after and ord(c) > 0xFFFF else _em(c) for c, after in zip(text, joined, strict=False))
+
+
+def is_bundled(text: str) -> bool:
+    """Whether every character is in the pictures' font, so that its width is known for certain."""
+    return all(ord(character) in advances() for character in text)
 
 
 def fitted(text: str, size: float, room: float) -> str:
@@ -63,6 +86,4 @@ def _em(character: str) -> float:
         return 0
     if unicodedata.east_asian_width(character) in ("W", "F"):
         return 1.25 if ord(character) > 0xFFFF else 1
-    if character in _NARROW:
-        return 0.4
-    return 1 if character in _WIDE else 0.7 if character.isupper() else 0.63
+    return advances().get(ord(character), 0.65)

@@ -2,262 +2,197 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from attnscope.export.figure import Figure
-from attnscope.export.frame import WIDTH, add_note, add_title, title_height
-from attnscope.export.labels import fitted, shown, text_width
-from attnscope.export.palette import Palette, series_color
-from attnscope.export.series import Series, strengths
+from attnscope.export import frame
+from attnscope.export.frame import WIDTH
+from attnscope.export.labels import fitted, fixed, shown, text_width
+from attnscope.export.link_lines import found_lines, looks
+from attnscope.export.measures import form_of, noun_of
+from attnscope.export.palette import series_color
+from attnscope.export.strength import row_strengths
+from attnscope.export.windows import around_with, counted, gaps_of, strongest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from attnscope.attention.tokens import Tokens
+    from attnscope.export.figure import Figure
+    from attnscope.export.scene import Scene
 
 MOST_TOKENS = 48
-MOST_LINKS = 400
 BOLD = 0.25
 NAMED_KEYS = 4
 """Keys of the pinned query whose numbers are written out, per head."""
 
 _QUERY_EDGE, _FIRST_LINE = 210, 220
+_REACH = {"share": "", "score": ", from least to most of its row", "signed": ", dashed where negative"}
+_SCALES = {"linear": "", "log": ", logarithmic", "rank": ", by rank in the row"}
 
 
-@dataclass(frozen=True)
-class LinksView:
-    """What is shown beside the heads.
-
-    Parameters
-    ----------
-    query, key
-        Pinned positions, or None.
-    threshold
-        Links weaker than this are left out.
-    color_scale
-        How numbers become strength.
-    most_links
-        Most links drawn, the strongest; the picture says how many there are.
-    """
-
-    query: int | None = None
-    key: int | None = None
-    threshold: float = 0.06
-    color_scale: str = "linear"
-    most_links: int = MOST_LINKS
-
-
-def links_figure(name: str, series: Sequence[Series], view: LinksView, palette: Palette, title: str) -> Figure:
-    """Draw the links of the selected heads.
-
-    Parameters
-    ----------
-    name
-        Name of the model.
-    series
-        The heads.
-    view
-        What is pinned and left out.
-    palette
-        The colours.
-    title
-        What a screen reader says.
-    """
-    return _Links(name, series, view, palette, title).figure
+def links_figure(scene: Scene, said: str) -> Figure:
+    """Draw the links of the selected heads; the page may say which ``queries`` and ``keys`` are in its window."""
+    return _Links(scene, said).figure
 
 
 class _Links:
-    def __init__(self, name: str, series: Sequence[Series], view: LinksView, palette: Palette, title: str) -> None:
-        self.series, self.view, self.palette = series, view, palette
-        attention = series[0].attention
-        self.tokens = {"query": attention.queries, "key": attention.keys}
-        self.colors = [series_color(palette, i, len(series)) for i in range(len(series))]
-        self.pinned = None if view.query is None else [one.rows(np.array([view.query]))[0] for one in series]
-        self.queries, self.keys = self._chosen()
-        self.pitch, self.size = _row_of(max(len(self.queries), len(self.keys)))
-        top = title_height(name, series, palette)
+    def __init__(self, scene: Scene, said: str) -> None:
+        self.scene, self.palette, self.look = scene, scene.palette, scene.look
+        series = scene.series
+        self.colors = [series_color(self.palette, i, len(series)) for i in range(len(series))]
+        self.pins = scene.pinned["query"], scene.pinned["key"]
+        self.rows = [one.together("query", self.pins[0]) for one in series] if self.pins[0] else []
+        self.units = self._chosen("query"), self._chosen("key")
+        tallest = max(map(len, self.units))
+        self.pitch, self.size = (27.0, 13.0) if tallest <= 20 else (21.0, 12.0) if tallest <= 32 else (17.0, 11.0)
+        self.figure, top = frame.begin(scene, said)
         self.first = top + 34
-        height = self.first + max(len(self.queries), len(self.keys)) * self.pitch + 30
-        self.figure = Figure(WIDTH, height, palette.ground, title)
-        add_title(self.figure, name, series, palette)
-        square = min(18.0, self.pitch - 3, 108 / len(series))
-        self.square, self.step = square, square + 2
-        self.last_line = 500 if self.pinned is None else 420
+        self.square = min(18.0, self.pitch - 3, 108 / len(series))
+        self.step = self.square + 2
+        self.last_line = 420 if self.rows else 500
         self.squares = self.last_line + 5
-        self.key_edge = self.squares + (0 if self.pinned is None else self.step * len(series)) + 5
-        self._headings(top + 16)
+        self.key_edge = self.squares + (self.step * len(series) if self.rows else 0) + 5
+        self.figure.text(_QUERY_EDGE, top + 16, "query (from)", size=11, fill=self.palette.faint, anchor="end")
+        self.figure.text(self.key_edge + 4, top + 16, "key (to)", size=11, fill=self.palette.faint)
         self._paint_labels()
         self._paint_squares()
-        counts = self._paint_lines()
-        add_note(self.figure, self._note(*counts), palette)
+        note = self._note(*self._paint_lines())
+        frame.end(self.figure, self.first + tallest * self.pitch, note, self.palette)
 
-    def _chosen(self) -> tuple[np.ndarray, np.ndarray]:
-        """Choose the positions to show: a window round the pinned token, and the pinned query's strongest keys."""
-        n_queries, n_keys = len(self.tokens["query"]), len(self.tokens["key"])
-        same = self.tokens["query"] is self.tokens["key"]
-        query, key = self.view.query, self.view.key
-        queries = _window(n_queries, query if query is not None else key if same else None)
-        if n_keys <= MOST_TOKENS:
-            return queries, np.arange(n_keys)
-        if self.pinned is None:
-            return queries, _window(n_keys, key if key is not None else query if same else None)
-        best = np.concatenate([strongest_keys(row, NAMED_KEYS) for row in self.pinned])[: MOST_TOKENS // 3]
-        middle = key if key is not None else query if same else int(best[0]) if best.size else None
-        held = np.unique(np.append(best, [] if key is None else [key]).astype(int))
-        window = _window(n_keys, middle, MOST_TOKENS - len(held))
-        return queries, np.union1d(window, held)
+    def _chosen(self, side: str) -> np.ndarray:
+        """Choose the places to show: a window round what is pinned, and what that is most tied to."""
+        scene, n = self.scene, len(self.scene.axis(side))
+        name = "queries" if side == "query" else "keys"
+        if name in self.look.choices:
+            held = scene.pinned[side]
+            return np.union1d(np.arange(*self.look.span(name, n)), np.array(held, int))
+        if n <= MOST_TOKENS:
+            return np.arange(n)
+        pins = self.pins if side == "query" else self.pins[::-1]
+        held = list(pins[0])
+        middle = held[0] if held else pins[1][0] if pins[1] and scene.is_one_text else None
+        if side == "key" and self.rows:
+            best = np.concatenate([strongest(row, NAMED_KEYS) for row in self.rows])[: MOST_TOKENS // 3]
+            held += best.tolist()
+            middle = int(best[0]) if middle is None and best.size else middle
+        if side == "query" and self.pins[1] and not self.pins[0]:
+            best = strongest(scene.series[-1].together("key", self.pins[1]), NAMED_KEYS)
+            held += best.tolist()
+        kept = np.unique(held[:MOST_TOKENS]).astype(int)
+        return around_with(n, middle, MOST_TOKENS, kept)
 
     def _y(self, row: float) -> float:
         return self.first + (row + 0.5) * self.pitch
 
-    def _headings(self, y: float) -> None:
-        faint = self.palette.faint
-        self.figure.text(_QUERY_EDGE, y, "query (from)", size=11, fill=faint, anchor="end")
-        self.figure.text(self.key_edge + 4, y, "key (to)", size=11, fill=faint)
-
     def _number_columns(self) -> list[float]:
         """Right edges of the columns of numbers, one per head while they fit."""
-        if self.pinned is None or len(self.series) > 3:
+        count = len(self.scene.series)
+        if not self.rows or count > 3:
             return []
-        widest = max((text_width(shown(self.tokens["key"][int(key)]), self.size) for key in self.keys), default=0)
-        last = min(WIDTH - 20, self.key_edge + 4 + widest * 1.08 + 70 + 56 * (len(self.series) - 1))
-        return [last - 56 * (len(self.series) - 1 - i) for i in range(len(self.series))]
+        texts = (shown(self.scene.keys.text[key]) for key in self.units[1])
+        widest = max((text_width(text, self.size) for text in texts), default=0)
+        last = min(WIDTH - 20, self.key_edge + 4 + widest * 1.08 + 70 + 56 * (count - 1))
+        return [last - 56 * (count - 1 - i) for i in range(count)]
+
+    def _bold(self) -> tuple[set[int], set[int]]:
+        """Places tied strongly to what is pinned."""
+        bold: tuple[set[int], set[int]] = set(self.pins[0]), set(self.pins[1])
+        for one in self.scene.series:
+            if self.pins[0]:
+                strength = row_strengths(one.rows(np.array(self.pins[0])), self.look.measure, self.look.color_scale)
+                bold[1].update(np.flatnonzero((strength >= BOLD).any(axis=0)).tolist())
+            elif self.pins[1]:
+                values = row_strengths(one.rows(self.units[0]), self.look.measure, self.look.color_scale)
+                bold[0].update(self.units[0][(values[:, self.pins[1]] >= BOLD).any(axis=1)].tolist())
+        return bold
 
     def _paint_labels(self) -> None:
-        edges = self._number_columns()
-        named = [strongest_keys(row, NAMED_KEYS) for row in self.pinned or []]
+        edges, bold = self._number_columns(), self._bold()
+        named = [strongest(row, NAMED_KEYS) for row in self.rows]
         room = (edges[0] - 52 if edges else WIDTH - 20) - self.key_edge - 4
-        strong = {
-            int(key)
-            for row in self.pinned or []
-            for key in np.flatnonzero(strengths(row[None], self.series[0].measure, self.view.color_scale)[0] >= BOLD)
-        }
-        for row, position in enumerate(self.queries):
-            self._label("query", row, int(position), position == self.view.query, _QUERY_EDGE - 20)
-        for row, position in enumerate(self.keys):
-            self._label("key", row, int(position), int(position) in strong or position == self.view.key, room)
-            for head, right in enumerate(edges):
-                if position in named[head]:
-                    value = f"{self.pinned[head][position]:.3f}" if self.pinned else ""
+        for side, (units, width) in enumerate(zip(self.units, (_QUERY_EDGE - 20, room), strict=True)):
+            for row, unit in enumerate(units.tolist()):
+                self._label(side, row, unit, bold=unit in bold[side], room=width)
+        for head, right in enumerate(edges):
+            for row, unit in enumerate(self.units[1].tolist()):
+                if unit in named[head]:
                     self.figure.text(
-                        right, self._y(row) + self.size * 0.36, value,
-                        size=self.size - 1, fill=self.palette.ink, anchor="end", bold=position == named[head][0],
+                        right, self._y(row) + self.size * 0.36, fixed(float(self.rows[head][unit])),
+                        size=self.size - 1, fill=self.palette.ink, anchor="end", bold=unit == named[head][0],
                     )  # fmt: skip
-        for side, positions in (("query", self.queries), ("key", self.keys)):
-            self._paint_gaps(side, positions)
-        if edges and self.pinned is not None:
-            for right, color in zip(edges, self.colors, strict=True):
-                self.figure.rect(right - 10, self.first - 28, 10, 10, fill=color, radius=2)
+            self.figure.rect(right - 10, self.first - 28, 10, 10, fill=self.colors[head], radius=2)
+        for left, right, side in ((_QUERY_EDGE - 60, _QUERY_EDGE, 0), (self.key_edge, self.key_edge + 60, 1)):
+            n = len(self.scene.axis(("query", "key")[side]))
+            marks = [
+                (x, self._y(row - 0.5), x + 2.0, self._y(row - 0.5))
+                for row in gaps_of(self.units[side], n)
+                for x in np.arange(left, right, 6.0)
+            ]
+            self.figure.lines(marks, color=self.palette.faint)
 
-    def _label(self, side: str, row: int, position: int, bold: bool, room: float) -> None:
-        tokens, palette, y = self.tokens[side], self.palette, self._y(row)
-        text = fitted(shown(tokens[position]), self.size, room)
-        if position == (self.view.query if side == "query" else self.view.key):
+    def _label(self, side: int, row: int, unit: int, *, bold: bool, room: float) -> None:
+        axis, palette, y = self.scene.axis(("query", "key")[side]), self.palette, self._y(row)
+        text = fitted(shown(axis.text[unit]), self.size, room)
+        if unit in self.pins[side]:
             wide = text_width(text, self.size) * 1.08 + 14
-            x = _QUERY_EDGE + 7 - wide if side == "query" else self.key_edge - 3
+            x = _QUERY_EDGE + 7 - wide if side == 0 else self.key_edge - 3
             self.figure.rect(
                 x, y - self.pitch / 2 + 1, wide, self.pitch - 2, fill=palette.accent, opacity=0.16, radius=4
             )
-        fill = palette.faint if tokens.special[position] and not bold else palette.ink
-        x, anchor = (_QUERY_EDGE, "end") if side == "query" else (self.key_edge + 4, "start")
+        gone = side == 1 and not self.look.special_tokens
+        fill = palette.faint if axis.special[unit] and (gone or not bold) else palette.ink
+        x, anchor = (_QUERY_EDGE, "end") if side == 0 else (self.key_edge + 4, "start")
         self.figure.text(x, y + self.size * 0.36, text, size=self.size, fill=fill, anchor=anchor, bold=bold)
 
-    def _paint_gaps(self, side: str, positions: np.ndarray) -> None:
-        """Mark where positions are left out."""
-        left, right = (_QUERY_EDGE - 60, _QUERY_EDGE) if side == "query" else (self.key_edge, self.key_edge + 60)
-        rows = [int(i) + 1 for i in np.flatnonzero(np.diff(positions) > 1)]
-        rows += [0] if len(positions) and positions[0] > 0 else []
-        rows += [len(positions)] if len(positions) and positions[-1] < len(self.tokens[side]) - 1 else []
-        marks = [
-            (x, self._y(row - 0.5), x + 2.0, self._y(row - 0.5)) for row in rows for x in np.arange(left, right, 6.0)
-        ]
-        self.figure.lines(marks, color=self.palette.faint)
-
     def _paint_squares(self) -> None:
-        for head, values in enumerate(self.pinned or []):
-            strength = strengths(values[None], self.series[head].measure, self.view.color_scale)[0]
-            for row, position in enumerate(self.keys):
-                if np.isnan(strength[position]):
+        signed = form_of(self.look.measure) == "signed"
+        for head, values in enumerate(self.rows):
+            strength = row_strengths(values[None], self.look.measure, self.look.color_scale)[0]
+            x, color = self.squares + head * self.step, self.colors[head]
+            for row, unit in enumerate(self.units[1].tolist()):
+                if np.isnan(strength[unit]):
                     continue
+                hollow = signed and values[unit] < 0
+                look = {"stroke": color, "thick": 0.5 + 1.5 * strength[unit]} if hollow else {"fill": color}
                 self.figure.rect(
-                    self.squares + head * self.step, self._y(row) - self.square / 2, self.square, self.square,
-                    fill=self.colors[head], opacity=0.05 + 0.75 * float(strength[position]), radius=3,
+                    x, self._y(row) - self.square / 2, self.square, self.square, radius=3,
+                    opacity=1 if hollow else 0.03 + 0.77 * float(strength[unit]), **look,
                 )  # fmt: skip
 
     def _paint_lines(self) -> tuple[int, int]:
         """Draw the links, the weak below the strong; give how many are drawn, and how many there are."""
-        found = []
-        for head, one in enumerate(self.series):
-            values = one.rows(self.queries)
-            strength = strengths(values, one.measure, self.view.color_scale)[:, self.keys]
-            level = values[:, self.keys] if one.measure == "weights" else strength
-            drawn = (level >= self.view.threshold) & (level > 0)
-            if self.pinned is not None:
-                named = np.isin(self.keys, strongest_keys(self.pinned[head], NAMED_KEYS))
-                drawn |= np.outer(self.queries == self.view.query, named)
-            rows, columns = np.nonzero(drawn)
-            held = (self.queries[rows] == self.view.query) | (self.keys[columns] == self.view.key)
-            found.append(np.stack([held, strength[rows, columns], np.full(len(rows), head), rows, columns], axis=1))
-        links = np.concatenate(found)
-        order = np.lexsort((links[:, 1], links[:, 0]))[-self.view.most_links :]
-        quiet = self.view.query is not None or self.view.key is not None
-        for held, strength, head, row, column in links[order]:
-            width, opacity = _look(float(strength), emphasis=2 if held else 0 if quiet else 1)
-            self.figure.curve(
-                (_FIRST_LINE, self._y(row)), (self.last_line, self._y(column)),
-                color=self.colors[int(head)], width=width, opacity=opacity,
+        lines, count = found_lines(self.scene, *self.units)
+        quiet = any(self.pins)
+        for (series, width, opacity, dashed), links in looks(lines, quiet=quiet):
+            self.figure.curves(
+                [(_FIRST_LINE, self._y(row), self.last_line, self._y(column)) for row, column in links],
+                color=self.colors[series], width=width, opacity=opacity, dashed=dashed,
             )  # fmt: skip
-        return len(order), len(links)
+        return len(lines), count
 
-    def _note(self, drawn: int, links: int) -> str:
-        parts = [_shown_note(self.tokens[side], positions, side, self) for side, positions in self._sides()]
-        if self.series[0].measure == "weights":
-            parts.append("line width: weight")
-        else:
-            parts.append(f"line width: {self.series[0].measure}, from least to most of its row")
-        if drawn < links:
-            parts.append(f"{drawn:,} of {links:,} links shown")
-        elif self.view.threshold > 0:
-            named = "" if self.pinned is None else f" and the pinned query's {NAMED_KEYS} strongest"
-            parts.append(f"links from {self.view.threshold:.2f} up{named}")
-        if not self.series[0].special_tokens:
-            parts.append("special tokens hidden, the rest rescaled")
-        return " · ".join(filter(None, parts))
-
-    def _sides(self) -> list[tuple[str, np.ndarray]]:
-        sides = [("query", self.queries), ("key", self.keys)]
-        return sides[:1] if self.tokens["query"] is self.tokens["key"] else sides
+    def _note(self, drawn: int, count: int) -> list[str]:
+        scene, form = self.scene, form_of(self.look.measure)
+        sides = [("query", self.units[0]), ("key", self.units[1])]
+        note = [counted(scene, side, units) for side, units in (sides[:1] if scene.is_one_text else sides)]
+        note.append(f"line width: {noun_of(self.look.measure)}{_REACH[form]}{_SCALES[self.look.color_scale]}")
+        if drawn < count:
+            note.append(f"{drawn:,} of {count:,} links shown")
+        elif not count:
+            note.append("no link reaches the threshold")
+        elif self.look.threshold > 0:
+            note.append(f"{count:,} links from {self.look.threshold:.2f} up")
+        if self.rows and len(self.scene.series) <= 3:
+            of = " (mean of these)" if len(self.pins[0]) > 1 else ""
+            note.append(f"numbers: the pinned query's {NAMED_KEYS} largest{of}")
+        return [*note, removed_note(scene)]
 
 
-def strongest_keys(row: np.ndarray, count: int) -> np.ndarray:
-    """Give the positions of the largest numbers of a row, the largest first; masked keys and zeros never."""
-    order = np.argsort(-np.where(np.isnan(row), -np.inf, row), kind="stable")[:count]
-    return order[np.isfinite(row[order]) & (row[order] != 0)]
-
-
-def _shown_note(tokens: Tokens, positions: np.ndarray, side: str, links: _Links) -> str:
-    if len(positions) == len(tokens):
+def removed_note(scene: Scene) -> str:
+    """Say what was taken away with the special tokens."""
+    if scene.look.special_tokens:
         return ""
-    name = "tokens" if len(links._sides()) == 1 else f"{side} tokens"
-    if positions[-1] == len(positions) - 1:
-        return f"first {len(positions)} of {len(tokens):,} {name} shown"
-    return f"{len(positions)} of {len(tokens):,} {name} shown"
-
-
-def _window(n: int, middle: int | None, most: int = MOST_TOKENS) -> np.ndarray:
-    start = 0 if middle is None else min(max(0, middle - most // 2), max(0, n - most))
-    return np.arange(start, min(n, start + most))
-
-
-def _row_of(n: int) -> tuple[float, float]:
-    """Height of a row and size of its letters."""
-    return (27, 13) if n <= 20 else (21, 12) if n <= 32 else (17, 11)
-
-
-def _look(strength: float, emphasis: int) -> tuple[float, float]:
-    """Width and opacity of a line, as on the page."""
-    alpha, gain, width, swell = ((0.07, 0.3, 0.8, 1.2), (0.22, 0.35, 0.8, 3.6), (0.34, 0.54, 0.9, 5.4))[emphasis]
-    return width + swell * strength, alpha + gain * min(1, strength * 1.3)
+    if form_of(scene.look.measure) != "share":
+        return "special tokens hidden"
+    if not scene.pinned["query"]:
+        return "special tokens hidden, the rest rescaled"
+    shares = " and ".join(fixed(one.removed(scene.pinned["query"][0]), 2) for one in scene.series)
+    return f"special tokens hidden: {shares} of the pinned query's row removed, the rest rescaled"

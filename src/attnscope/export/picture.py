@@ -1,111 +1,65 @@
-"""The current view as a still picture, for readers without widgets: SVG, PNG, and a sentence that says it."""
+"""A view as a still picture, for papers and for readers without widgets: SVG, PNG, and a sentence that says it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import replace
 from importlib import resources
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import resvg_py
 
-from attnscope.export.labels import clean, spoken
-from attnscope.export.links_picture import MOST_LINKS, LinksView, links_figure, strongest_keys
-from attnscope.export.matrix_picture import matrix_figure
-from attnscope.export.palette import palette_of
-from attnscope.export.series import Series, one_of, series_of
+from attnscope.errors import InputError
+from attnscope.export.font import FILE
+from attnscope.export.link_lines import MOST_LINKS
+from attnscope.export.look import Look
+from attnscope.export.pictures import PICTURES, VIEWS, Picture
+from attnscope.export.scene import Scene
+from attnscope.export.strength import one_of
 
 if TYPE_CHECKING:
     from attnscope.attention.capture import Capture
 
-VIEWS = ("links", "matrix")
+__all__ = ["VIEWS", "alt_text", "has_view", "png", "rendered", "svg"]
+
 LEAST_SCALE = 1.25
 """Smallest scale at which small letters are still sharp."""
-MOST_DESCRIBED = 512
-"""Most tokens among which the strongest link is looked for to describe a view without a pinned query."""
-
-Heads = Sequence[Sequence[int]] | None
+FAINTEST_SCALE = 0.5
+"""Smallest scale of pictures that cannot be made smaller otherwise."""
 
 
-def svg(
-    capture: Capture,
-    *,
-    kind: str | None = None,
-    view: str = "links",
-    heads: Heads = None,
-    query: int | None = None,
-    key: int | None = None,
-    measure: str = "weights",
-    aggregate: str = "none",
-    threshold: float = 0.06,
-    special_tokens: bool = True,
-    color_scale: str = "linear",
-    most_links: int = MOST_LINKS,
-    theme: str = "light",
-) -> str:
-    """Draw a view as SVG: vectors and text only, a few hundred kB at most whatever the number of tokens.
+def svg(capture: Capture, *, compare: Capture | None = None, **state: Any) -> str:
+    """Draw a view as SVG: vectors and text, a few hundred kB at most whatever the number of tokens.
+
+    Nothing in it is raster but what the image view shows the patches of.
 
     Parameters
     ----------
     capture
         What to show.
-    kind
-        Kind of attention; None for the first.
-    view
-        ``"links"`` or ``"matrix"``.
-    heads
-        ``[[layer, head], …]``; None for the first head.
-    query, key
-        Pinned positions, or None.
-    measure
-        ``"weights"`` or ``"scores"``.
-    aggregate
-        ``"none"``, or ``"mean"`` or ``"max"`` over the heads.
-    threshold
-        Links weaker than this are left out.
-    special_tokens
-        Whether special keys take part.
-    color_scale
-        ``"linear"``, ``"log"`` or ``"rank"``.
-    most_links
-        Most links drawn, the strongest; the picture says how many there are.
-    theme
-        ``"light"`` or ``"dark"``.
+    compare
+        What the view ``"compare"`` lays beside it.
+    **state
+        Any public trait of the widget, by its name, and ``choices``, what only the page knows; see
+        :class:`attnscope.export.look.Look`.
 
     Raises
     ------
     InputError
-        For an unknown view, measure, way to join heads or colour scale.
+        For an unknown setting, or a value it does not take, and for a view this capture does not have.
     NotFoundError
         For a kind, layer, head or position that is not there.
     """
-    one_of("view", view, VIEWS)
-    series = _series(capture, kind, heads, measure, aggregate, special_tokens)
-    query, key = _positions(series[0], query, key)
-    palette = palette_of(theme)
-    title = _describe(capture, series, query)
-    if view == "links":
-        links = LinksView(query, key, threshold, color_scale, most_links)
-        return links_figure(capture.model_name, series, links, palette, title).svg()
-    return matrix_figure(capture.model_name, series, (query, key), color_scale, palette, title).svg()
+    look = Look.of(state)
+    return _draw(Scene.of(capture, look, compare))
 
 
 def png(
     capture: Capture,
     *,
+    compare: Capture | None = None,
     scale: float = 2,
     most_bytes: int | None = 200_000,
-    kind: str | None = None,
-    view: str = "links",
-    heads: Heads = None,
-    query: int | None = None,
-    key: int | None = None,
-    measure: str = "weights",
-    aggregate: str = "none",
-    threshold: float = 0.06,
-    special_tokens: bool = True,
-    color_scale: str = "linear",
-    theme: str = "light",
+    **state: Any,
 ) -> bytes:
     """Draw a view as PNG; takes what :func:`svg` takes.
 
@@ -119,22 +73,19 @@ def png(
     most_bytes
         A larger picture is drawn smaller, then with fewer links; None for no limit.
     """
-
-    def drawn(most_links: int) -> str:
-        return svg(
-            capture, kind=kind, view=view, heads=heads, query=query, key=key, measure=measure, aggregate=aggregate,
-            threshold=threshold, special_tokens=special_tokens, color_scale=color_scale, most_links=most_links,
-            theme=theme,
-        )  # fmt: skip
-
-    most_links = MOST_LINKS
-    image = rendered(drawn(most_links), scale)
-    while most_bytes is not None and len(image) > most_bytes and most_links > 1:
+    look, links = Look.of(state), MOST_LINKS
+    image = rendered(_draw(Scene.of(capture, look, compare)), scale)
+    while most_bytes is not None and len(image) > most_bytes:
         if scale > LEAST_SCALE:
             scale = max(LEAST_SCALE, 0.95 * scale * (most_bytes / len(image)) ** 0.5)
+        elif look.view == "links" and links > 1:
+            links //= 2
+            look = replace(look, choices={**look.choices, "most_links": links})
+        elif scale > FAINTEST_SCALE:
+            scale = max(FAINTEST_SCALE, 0.95 * scale * (most_bytes / len(image)) ** 0.5)
         else:
-            most_links //= 2
-        image = rendered(drawn(most_links), scale)
+            break
+        image = rendered(_draw(Scene.of(capture, look, compare)), scale)
     return image
 
 
@@ -150,8 +101,7 @@ def rendered(drawing: str, scale: float = 2, *, system_fonts: bool = True) -> by
     system_fonts
         Whether fonts of the system may stand in for characters that the bundled font lacks.
     """
-    font = resources.files("attnscope.export") / "fonts" / "DejaVuSans-subset.ttf"
-    with resources.as_file(font) as path:
+    with resources.as_file(FILE) as path:
         return bytes(
             resvg_py.svg_to_bytes(
                 svg_string=drawing, zoom=scale, font_files=[str(path)], skip_system_fonts=not system_fonts
@@ -159,75 +109,34 @@ def rendered(drawing: str, scale: float = 2, *, system_fonts: bool = True) -> by
         )
 
 
-def alt_text(
-    capture: Capture,
-    *,
-    kind: str | None = None,
-    view: str = "links",
-    heads: Heads = None,
-    query: int | None = None,
-    key: int | None = None,
-    measure: str = "weights",
-    aggregate: str = "none",
-    special_tokens: bool = True,
-    theme: str = "light",
-) -> str:
+def alt_text(capture: Capture, *, compare: Capture | None = None, **state: Any) -> str:
     """Say in a sentence what a view shows: ``Layer 5, head 11 of MiniLM-L6: 'it' attends most to 'cat' (0.712)``.
 
-    Takes what :func:`svg` takes; what does not change the sentence is ignored.
+    Takes what :func:`svg` takes.
     """
-    del view, theme
-    series = _series(capture, kind, heads, measure, aggregate, special_tokens)
-    return _describe(capture, series, _positions(series[0], query, key)[0])
+    scene = Scene.of(capture, Look.of(state), compare)
+    return _picture_of(scene).say(scene)
 
 
-def _series(
-    capture: Capture, kind: str | None, heads: Heads, measure: str, aggregate: str, special_tokens: bool
-) -> list[Series]:
-    return series_of(
-        capture, kind=kind, heads=heads, measure=measure, aggregate=aggregate, special_tokens=special_tokens
-    )
+def has_view(capture: Capture, view: str, kind: str | None = None, other: Capture | None = None) -> bool:
+    """Whether a capture has something to show in a view."""
+    return view in PICTURES and PICTURES[view].fits(capture[kind or capture.kinds[0]], other)
 
 
-def _positions(series: Series, query: int | None, key: int | None) -> tuple[int | None, int | None]:
-    attention = series.attention
-    return (
-        None if query is None else attention.queries.position(query),
-        None if key is None else attention.keys.position(key),
-    )
+def _draw(scene: Scene) -> str:
+    picture = _picture_of(scene)
+    return picture.draw(scene, picture.say(scene)).svg()
 
 
-def _describe(capture: Capture, series: Sequence[Series], query: int | None) -> str:
-    attention = series[0].attention
-    of_model = f" of {clean(capture.model_name)}" if capture.model_name else ""
-    said = []
-    for one in series[-3:]:
-        name = one.name.replace(" · Head", ", head") if one.aggregate == "none" else one.name
-        said.append(f"{name}{of_model}: {_finding(one, query)}")
-    counts = f"{len(attention.queries):,} tokens"
-    if attention.keys is not attention.queries:
-        counts = f"{len(attention.queries):,} query tokens and {len(attention.keys):,} key tokens"
-    more = f" And {len(series) - 3} more heads." if len(series) > 3 else ""
-    return f"Attention between {counts}. {' '.join(said)}{more}"
+def _picture_of(scene: Scene) -> Picture:
+    view = scene.look.view
+    one_of("view", view, VIEWS)
+    if not PICTURES[view].fits(scene.attention, scene.other):
+        raise InputError(f"This capture has nothing to show in the view {view!r}. {_WHY[view]}")
+    return PICTURES[view]
 
 
-def _finding(one: Series, query: int | None) -> str:
-    queries, keys = one.attention.queries, one.attention.keys
-    unit = "" if one.measure == "weights" else f"{one.measure.removesuffix('s')} "
-    if query is not None:
-        row = one.rows(np.array([query]))[0]
-        best = [f"{spoken(keys[int(at)])} ({unit}{row[at]:.3f})" for at in strongest_keys(row, 3)]
-        if not best:
-            return f"{spoken(queries[query])} attends to no token."
-        after = f", then to {' and '.join(best[1:])}" if best[1:] else ""
-        return f"{spoken(queries[query])} attends most to {best[0]}{after}."
-    if max(len(queries), len(keys)) > MOST_DESCRIBED:
-        return "no token is pinned."
-    values = one.rows(np.arange(len(queries)))
-    if np.isnan(values).all():
-        return "no token attends to any."
-    row_at, key_at = np.unravel_index(int(np.nanargmax(values)), values.shape)
-    return (
-        f"the strongest link is from {spoken(queries[int(row_at)])} to {spoken(keys[int(key_at)])} "
-        f"({unit}{values[row_at, key_at]:.3f})."
-    )
+_WHY = {
+    "image": "It needs tokens that are patches of an image or times of a sound.",
+    "compare": "It needs a second capture: compare=.",
+}

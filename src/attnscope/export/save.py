@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from attnscope.errors import InputError
 from attnscope.export import picture
 from attnscope.export.html import page
-from attnscope.export.series import MEASURES
 
 if TYPE_CHECKING:
     import os
@@ -18,9 +17,27 @@ if TYPE_CHECKING:
 
 
 def save(
-    capture: Capture, state: Mapping[str, Any], path: str | os.PathLike[str], other: Capture | None = None
+    capture: Capture,
+    state: Mapping[str, Any],
+    path: str | os.PathLike[str],
+    other: Capture | None = None,
+    *,
+    scale: float = 2,
 ) -> None:
     """Write a view of a capture to ``.html``, ``.png`` or ``.svg``.
+
+    Parameters
+    ----------
+    capture
+        What is shown.
+    state
+        The public traits; for pictures also ``choices``, what only the page knows.
+    path
+        Where to.
+    other
+        What it is compared with.
+    scale
+        Pixels per CSS pixel of a ``.png``.
 
     Raises
     ------
@@ -32,45 +49,15 @@ def save(
     if suffix == ".html":
         content = page(capture, state, other).encode()
     elif suffix == ".svg":
-        content = picture.svg(capture, **shown(state)).encode()
+        content = picture.svg(capture, compare=other, **shown(capture, state, other)).encode()
     elif suffix == ".png":
-        content = picture.png(capture, **shown(state), most_bytes=None)
+        content = picture.png(capture, compare=other, **shown(capture, state, other), scale=scale, most_bytes=None)
     else:
         raise InputError(f"Cannot write {path.name!r}: the suffix decides what is written, .html, .png or .svg.")
     path.write_bytes(content)
 
 
-SHOWN = (
-    "kind", "view", "heads", "query", "key", "measure", "aggregate", "threshold", "special_tokens", "color_scale",
-)  # fmt: skip
-
-
-_NEAREST = {"grid": "matrix", "compare": "matrix"}
-
-
-def shown(state: Mapping[str, Any], *, nearest: bool = False) -> dict[str, Any]:
-    """Give the part of the state a picture shows.
-
-    Parameters
-    ----------
-    nearest
-        Take the nearest view and measure of which there is a still picture.
-
-    Raises
-    ------
-    InputError
-        For a view or a measure without a still picture.
-    """
-    view = {**{name: state[name] for name in SHOWN}, "theme": "dark" if state["theme"] == "dark" else "light"}
-    if nearest:
-        if view["view"] not in picture.VIEWS:
-            view["view"] = _NEAREST.get(view["view"], "links")
-        if view["measure"] not in MEASURES:
-            view["measure"] = "weights"
-    for name, still in (("view", picture.VIEWS), ("measure", MEASURES)):
-        if view[name] not in still:
-            raise InputError(
-                f"There is no still picture of the {name} {view[name]!r}, only of {' and '.join(still)}. "
-                f"Save it as .html, or set {name} to one of these first."
-            )
-    return view
+def shown(capture: Capture, state: Mapping[str, Any], other: Capture | None = None) -> dict[str, Any]:
+    """Give the part of the state a picture shows; where the view has nothing to show, the first, as on the page."""
+    view = state["view"] if picture.has_view(capture, state["view"], state.get("kind"), other) else picture.VIEWS[0]
+    return {**state, "view": view, "theme": "dark" if state["theme"] == "dark" else "light"}

@@ -1,4 +1,4 @@
-"""What a picture shows: the selected heads, joined or one by one, and their numbers row by row."""
+"""What has one colour: the selected heads, joined or one by one, and their numbers row by row."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from attnscope.errors import InputError
+from attnscope.export.measures import form_of
+from attnscope.wire.answers.cells import rows_shown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from attnscope.attention.capture import Attention, Capture
+    from attnscope.export.axis import Axis
 
-MEASURES = ("weights", "scores")
-AGGREGATES = ("none", "mean", "max")
-COLOR_SCALES = ("linear", "log", "rank")
-DECADES = 4
+ROWS = 256
+"""Rows read at once where all are needed."""
 
 
 @dataclass(frozen=True)
@@ -26,20 +26,25 @@ class Series:
 
     Parameters
     ----------
-    attention
-        The kind of attention.
+    capture, attention
+        What is shown.
     heads
         The [layer, head] pairs behind it.
+    queries, keys
+        The places of both sides.
     measure
-        ``"weights"`` or ``"scores"``.
+        Name of the numbers.
     aggregate
         How several heads are joined: ``"mean"`` or ``"max"``; ``"none"`` for one head.
     special_tokens
-        Whether special keys take part; if not, the other weights are rescaled to what the softmax would have given.
+        Whether special keys take part; if not, other shares are rescaled to what the softmax would have given.
     """
 
+    capture: Capture
     attention: Attention
     heads: tuple[tuple[int, int], ...]
+    queries: Axis
+    keys: Axis
     measure: str = "weights"
     aggregate: str = "none"
     special_tokens: bool = True
@@ -52,98 +57,65 @@ class Series:
         layer, head = self.heads[0]
         return f"Layer {layer} · Head {head}"
 
-    def rows(self, queries: np.ndarray) -> np.ndarray:
+    @property
+    def short(self) -> str:
+        """What to call it where there is little room."""
+        return self.aggregate if self.aggregate != "none" else "L{} H{}".format(*self.heads[0])
+
+    def rows(self, units: np.ndarray) -> np.ndarray:
         """Numbers of some queries over every key: float32 [queries, keys], NaN where masked or hidden."""
-        blocks = [self._of_head(layer, head, queries) for layer, head in self.heads]
-        if len(blocks) == 1:
-            return blocks[0]
-        stacked = np.stack(blocks)
-        unseen = np.isnan(stacked).all(axis=0)
-        filled = np.where(np.isnan(stacked), -np.inf if self.aggregate == "max" else 0, stacked)
-        joined = filled.max(axis=0) if self.aggregate == "max" else filled.mean(axis=0)
-        return np.where(unseen, np.nan, joined).astype(np.float32)
+        found = [self._of_head(head, np.asarray(units)) for head in self.heads]
+        return found[0] if len(found) == 1 else folded(found, np.maximum if self.aggregate == "max" else np.add)
 
-    def _of_head(self, layer: int, head: int, queries: np.ndarray) -> np.ndarray:
-        read = self.attention.weights if self.measure == "weights" else self.attention.scores
-        values = read(layer, head, queries=queries)
-        values[~self.attention.layer(layer).mask.allowed(queries)] = np.nan
-        if self.special_tokens:
-            return values
-        special = self.attention.keys.special
-        if self.measure == "weights":
-            left = 1 - np.nansum(values[:, special], axis=1, keepdims=True, dtype=np.float64)
-            values = np.where(left > 1e-6, values / np.maximum(left, 1e-6), values).astype(np.float32)
-        values[:, special] = np.nan
-        return values
+    def blocks(self) -> list[np.ndarray]:
+        """Give where each block of rows lies that is read at once."""
+        return [np.arange(start, min(start + ROWS, len(self.queries))) for start in range(0, len(self.queries), ROWS)]
 
+    def column(self, unit: int) -> np.ndarray:
+        """Numbers of every query for one key: float32 [queries]."""
+        return np.concatenate([self.rows(block)[:, unit] for block in self.blocks()])
 
-def series_of(
-    capture: Capture,
-    *,
-    kind: str | None,
-    heads: Sequence[Sequence[int]] | None,
-    measure: str,
-    aggregate: str,
-    special_tokens: bool,
-) -> list[Series]:
-    """Give what is selected, one entry per colour; no heads stands for the first of the first layer.
+    def together(self, side: str, units: Sequence[int]) -> np.ndarray:
+        """Numbers of one or several tokens taken as one: queries are averaged, keys added up."""
+        if side == "query":
+            return folded(list(self.rows(np.asarray(units))), np.add)
+        columns = [self.column(unit) for unit in units]
+        adding = np.logaddexp if form_of(self.measure) == "score" else np.add
+        return columns[0] if len(columns) == 1 else folded(columns, adding, mean=False)
 
-    Raises
-    ------
-    InputError
-        For an unknown measure or way to join heads.
-    NotFoundError
-        For a kind, layer or head that is not there.
-    """
-    attention = capture[kind or capture.kinds[0]]
-    one_of("measure", measure, MEASURES)
-    one_of("aggregate", aggregate, AGGREGATES)
-    chosen = [(int(layer), attention.head(layer, head)) for layer, head in heads or [(attention.layers[0], 0)]]
-    if aggregate == "none" or len(chosen) == 1:
-        return [Series(attention, (pair,), measure, "none", special_tokens) for pair in chosen]
-    return [Series(attention, tuple(chosen), measure, aggregate, special_tokens)]
+    def removed(self, unit: int) -> float:
+        """Share of a query's row that hidden special keys had; 0 where they are shown."""
+        if self.special_tokens or form_of(self.measure) != "share":
+            return 0.0
+        tokens = self.queries.tokens_in(np.array([unit]))
+        shares = [np.nansum(self._raw(head, tokens)[:, self.keys.special], axis=1).mean() for head in self.heads]
+        return float(np.mean(shares))
+
+    def _raw(self, head: tuple[int, int], tokens: np.ndarray) -> np.ndarray:
+        values = rows_shown(self.capture, self.attention, self.measure, head, tokens)
+        return self.keys.join(values, scores=form_of(self.measure) == "score")
+
+    def _of_head(self, head: tuple[int, int], units: np.ndarray) -> np.ndarray:
+        values = self._raw(head, self.queries.tokens_in(units))
+        if not self.special_tokens:
+            special = self.keys.special
+            if form_of(self.measure) == "share":
+                left = 1 - np.nansum(values[:, special], axis=1, keepdims=True, dtype=np.float64)
+                values = np.where(left > 1e-6, values / np.maximum(left, 1e-6), values).astype(np.float32)
+            values[:, special] = np.nan
+        return self.queries.mean(values, units)
 
 
-def strengths(values: np.ndarray, measure: str, color_scale: str = "linear") -> np.ndarray:
-    """Say how strongly each number of each row is drawn, from 0 to 1; NaN stays.
-
-    Weights keep their own scale from 0 to 1, scores stand between the least and the most of their row.
-
-    Parameters
-    ----------
-    values
-        float32 [queries, keys].
-    measure
-        What the numbers are.
-    color_scale
-        ``"linear"``, ``"log"`` over four decades, or ``"rank"`` in the row.
-    """
-    one_of("color_scale", color_scale, COLOR_SCALES)
-    seen = ~np.isnan(values)
-    if color_scale == "rank":
-        ranks = np.array([np.searchsorted(np.sort(row[ok]), row) for row, ok in zip(values, seen, strict=True)])
-        return np.where(seen, ranks / np.maximum(seen.sum(axis=1, keepdims=True) - 1, 1), np.nan)
-    if measure == "weights":
-        least, most = np.zeros((len(values), 1)), np.ones((len(values), 1))
-    else:
-        least = np.where(seen, values, np.inf).min(axis=1, keepdims=True, initial=np.inf)
-        most = np.where(seen, values, -np.inf).max(axis=1, keepdims=True, initial=-np.inf)
-    return between(values, least, most, color_scale)
-
-
-def between(values: np.ndarray, least: np.ndarray | float, most: np.ndarray | float, color_scale: str) -> np.ndarray:
-    """Give the place of each number between the least and the most, from 0 to 1; NaN stays."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        if color_scale == "log":
-            base = np.minimum(least, 0)
-            place = 1 + np.log10((values - base) / (most - base)) / DECADES
-        else:
-            place = (values - least) / (most - least)
-    place = np.where(np.isfinite(place), np.clip(place, 0, 1), 0)
-    return np.where(np.isnan(values), np.nan, place)
-
-
-def one_of(name: str, value: str, choices: tuple[str, ...]) -> None:
-    """Refuse a value that is not among the choices."""
-    if value not in choices:
-        raise InputError(f"{name} is one of {', '.join(map(repr, choices))}, got {value!r}.")
+def folded(
+    rows: Sequence[np.ndarray], join: Callable[[np.ndarray, np.ndarray], np.ndarray], *, mean: bool = True
+) -> np.ndarray:
+    """Join arrays number by number, over those that have one; additions are averaged, unless ``mean`` says not to."""
+    total = rows[0].astype(np.float64)
+    counts = (~np.isnan(total)).astype(int)
+    for row in rows[1:]:
+        both = np.isnan(total), np.isnan(row)
+        total = np.where(both[0], row, np.where(both[1], total, join(np.nan_to_num(total), np.nan_to_num(row))))
+        counts += ~both[1]
+    if mean and join is np.add:
+        total = total / np.maximum(counts, 1)
+    return total.astype(np.float32)

@@ -246,7 +246,7 @@ class AttentionWidget(Traits, anywidget.AnyWidget):
         from attnscope.export.static import static_bundle
 
         data, metadata = bundle
-        return {**data, **static_bundle(self.capture, self._state())}, metadata
+        return {**data, **static_bundle(self.capture, self._state(), self.compared)}, metadata
 
     def _held(self) -> Held:
         return Held(self._shown, self.compared, self._model, self._tokenizer)

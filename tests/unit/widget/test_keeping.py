@@ -4,7 +4,7 @@ import pytest
 from traitlets import TraitError
 
 from attnscope import AttentionWidget
-from attnscope.errors import InputError
+from attnscope.export import picture
 from tests.unit.widget.test_widget import make
 
 
@@ -50,10 +50,12 @@ def test_more_pins_must_exist(wrong):
     widget.close()
 
 
-def test_a_still_picture_is_refused_where_there_is_none(tmp_path):
+@pytest.mark.parametrize("view", ["grid", "flow", "image"])
+def test_what_is_saved_is_the_view_on_screen(tmp_path, view):
     capture = make()
-    state = AttentionWidget(capture)._state()
-    from attnscope.export.save import save
-
-    with pytest.raises(InputError, match="no still picture of the view 'grid'"):
-        save(capture, state | {"view": "grid"}, tmp_path / "x.png")
+    widget = AttentionWidget(capture, view=view, query=2)
+    widget.save(tmp_path / "x.svg")
+    widget.close()
+    saved = (tmp_path / "x.svg").read_text()
+    shown = "links" if view == "image" else view  # these tokens are no patches, so the page shows its first view
+    assert saved == picture.svg(capture, **(widget._state() | {"view": shown, "theme": "light"}))

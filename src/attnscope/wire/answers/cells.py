@@ -13,7 +13,7 @@ from attnscope.wire.protocol import MEASURES
 from attnscope.wire.question import Numbers
 
 if TYPE_CHECKING:
-    from attnscope.attention.capture import Attention
+    from attnscope.attention.capture import Attention, Capture
     from attnscope.wire.question import Question
 
 MOST_CELLS = 1 << 22
@@ -35,13 +35,21 @@ def weights(question: Question) -> Numbers:
     blocks = []
     for layer, head in heads:
         question.go_on()
-        block = measure_rows(question.capture, attention.kind, measure, layer, head, rows)[:, columns].copy()
-        hidden = ~attention.layer(layer).mask.allowed(rows)[:, columns]
-        if measure == "rollout":
-            hidden &= block == 0  # what this layer hides may come through the ones below
-        block[hidden] = np.nan
-        blocks.append(block)
+        blocks.append(rows_shown(question.capture, attention, measure, (layer, head), rows)[:, columns])
     return Numbers(np.stack(blocks))
+
+
+def rows_shown(
+    capture: Capture, attention: Attention, measure: str, head: tuple[int, int], rows: slice | np.ndarray
+) -> np.ndarray:
+    """Give rows of a measure as they are shown: float32 [queries, keys], NaN where a key is masked."""
+    layer, number = head
+    block = measure_rows(capture, attention.kind, measure, layer, number, rows).copy()
+    hidden = ~attention.layer(layer).mask.allowed(rows)
+    if measure == "rollout":
+        hidden &= block == 0  # what this layer hides may come through the ones below
+    block[hidden] = np.nan
+    return block
 
 
 def overview(question: Question) -> Numbers:
