@@ -52,16 +52,16 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     page = _command(commands, "page", "write one interactive page that opens from disk, with no network", PAGE_EXAMPLES)
     _add_input(page)
     _add_output(page, "attention.html", "the page: FILE.html")
-    page.add_argument("--compare", metavar="TEXT", help="a second text to lay beside the first")
-    page.add_argument("--compare-model", metavar="NAME", help="a second model to lay beside the first")
+    _add_second(page)
     page.add_argument("--open", action="store_true", help="open the page in a browser")
     _add_selection(page)
     page.set_defaults(run=_run_page)
     picture = _command(commands, "picture", "write a still picture, SVG or PNG", PICTURE_EXAMPLES)
     _add_input(picture)
     _add_output(picture, "attention.svg", "the picture: FILE.svg or FILE.png")
+    _add_second(picture)
     _add_selection(picture)
-    picture.set_defaults(run=_run_picture, compare=None, compare_model=None, open=False)
+    picture.set_defaults(run=_run_picture, open=False)
     demo = _command(commands, "demo", "write a page and a picture of a model that is at hand, offline", DEMO_EXAMPLES)
     demo.add_argument("folder", nargs="?", default="attnscope-demo", metavar="DIR", help="where to (%(default)s)")
     demo.add_argument("--open", action="store_true", help="open the page in a browser")
@@ -99,6 +99,11 @@ def _add_input(parser: argparse.ArgumentParser) -> None:
     given.add_argument("--dtype", default="auto", choices=DTYPES)
     given.add_argument("--device", default="cpu", help="where the model runs: cpu, cuda, mps … (%(default)s)")
     given.add_argument("--trust-remote-code", action="store_true", help="let code that comes with the model run")
+
+
+def _add_second(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--compare", metavar="TEXT", help="a second text to lay beside the first")
+    parser.add_argument("--compare-model", metavar="NAME", help="a second model to lay beside the first")
 
 
 def _add_output(parser: argparse.ArgumentParser, default: str, what: str) -> None:

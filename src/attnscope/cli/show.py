@@ -11,7 +11,6 @@ from attnscope.cli.captures import first_and_second, require_input
 from attnscope.cli.console import Console
 from attnscope.cli.files import checked_output
 from attnscope.errors import InputError, NotFoundError
-from attnscope.export import picture, series
 from attnscope.widget.traits import VIEWS
 from attnscope.wire.protocol import MEASURES
 
@@ -27,20 +26,18 @@ if TYPE_CHECKING:
 def write_page(given: argparse.Namespace) -> None:
     """Write one interactive page."""
     path = checked_output(given.output, (".html",), force=given.force)
-    _require_known("view", given.view, VIEWS)
-    _require_known("measure", given.measure, MEASURES)
     _write(given, path)
 
 
 def write_picture(given: argparse.Namespace) -> None:
     """Write a still picture."""
     path = checked_output(given.output, (".svg", ".png"), force=given.force)
-    _require_known("still picture of the view", given.view, picture.VIEWS)
-    _require_known("still picture of the measure", given.measure, series.MEASURES)
     _write(given, path)
 
 
 def _write(given: argparse.Namespace, path: Path) -> None:
+    _require_known("view", given.view, VIEWS)
+    _require_known("measure", given.measure, MEASURES)
     if given.view == "compare" and given.compare is None and given.compare_model is None:
         raise InputError("The view compare lays two captures beside each other: give --compare or --compare-model.")
     require_input(given)

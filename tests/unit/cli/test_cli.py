@@ -194,6 +194,8 @@ def test_pictures(here, models, capsys):
     assert (here / "it.svg").read_text(encoding="utf-8").startswith("<svg")
     assert main(["picture", *given, "-o", "it.png", "--view", "matrix"]) == 0
     assert min(Image.open(here / "it.png").size) > 100
+    assert main(["picture", *given, "-o", "two.svg", "--view", "compare", "--compare", "It sat.", "--force"]) == 0
+    assert "B − A" in (here / "two.svg").read_text(encoding="utf-8")
 
 
 def test_the_demo_shows_a_model_that_is_at_hand(here, capsys):
@@ -248,7 +250,7 @@ REFUSALS = {
     "position": (["page", "-m", "{bert}", TEXT, "--query", "999"], "999"),
     "target": (["page", "-m", "{bert}", TEXT, "--target", "x"], "encoder–decoder"),
     "device": (["page", "-m", "{bert}", TEXT, "--device", "toaster"], "cannot run on the device 'toaster'"),
-    "measure of a picture": (["picture", "-m", "{bert}", TEXT, "--measure", "rollout"], "no still picture"),
+    "measure of a picture": (["picture", "-m", "{bert}", TEXT, "--measure", "roll"], "Did you mean 'rollout'?"),
 }
 
 
