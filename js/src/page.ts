@@ -44,7 +44,7 @@ export function mount(
     "data-lm-suppress-shortcuts": "true",
     "data-jp-suppress-context-menu": "true",
   });
-  const scheduler = new Scheduler(life);
+  const scheduler = new Scheduler(life, () => root.clientWidth > 0);
   const data = new Data(state, source, life);
   const context: Context = { state, source, data, scheduler, life, tooltip: makeTooltip(root) };
 

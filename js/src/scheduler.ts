@@ -7,8 +7,13 @@ export class Scheduler {
   #waiting = new Set<() => void>();
   #frame = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #postponed = false;
 
-  constructor(readonly life: AbortSignal) {
+  /** @param seen Whether there is any room to paint in. */
+  constructor(
+    readonly life: AbortSignal,
+    readonly seen: () => boolean = () => true,
+  ) {
     atEnd(life, () => this.#stop());
   }
 
@@ -18,6 +23,10 @@ export class Scheduler {
       this.#waiting.add(job);
       this.pending.value = this.pending.peek() + 1;
     }
+    this.#schedule();
+  }
+
+  #schedule(): void {
     if (this.#frame !== 0) return;
     this.#frame = requestAnimationFrame(() => this.#flush());
     // Frames stop in a hidden tab, and what it shows is still read.
@@ -43,6 +52,12 @@ export class Scheduler {
 
   #flush(): void {
     this.#stop();
+    // A host that hides the page within a frame, as while it changes its theme, tells nobody of a size that came back.
+    this.#postponed = !this.#postponed && !this.seen();
+    if (this.#postponed) {
+      this.#schedule();
+      return;
+    }
     const jobs = [...this.#waiting];
     this.#waiting.clear();
     for (const job of jobs) {
