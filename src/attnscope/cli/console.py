@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+import time
 from contextlib import contextmanager
+from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -35,16 +37,31 @@ class Console:
 
     @contextmanager
     def step(self, doing: str) -> Iterator[None]:
-        """Say on a terminal what is being done, and take it back when it is done."""
-        if self.live:
-            sys.stderr.write(f"\r\033[K{doing} …")
-            sys.stderr.flush()
+        """Say on a terminal what is being done and for how long, and take it back when it is done."""
+        if not self.live:
+            yield
+            return
+        done = Event()
+        clock = Thread(target=_tick, args=(doing, done), daemon=True)
+        clock.start()
         try:
             yield
         finally:
-            if self.live:
-                sys.stderr.write("\r\033[K")
-                sys.stderr.flush()
+            done.set()
+            clock.join()
+            _show("")
+
+
+def _tick(doing: str, done: Event) -> None:
+    started = time.monotonic()
+    _show(f"{doing} …")
+    while not done.wait(1):
+        _show(f"{doing} … {time.monotonic() - started:.0f} s")
+
+
+def _show(line: str) -> None:
+    sys.stderr.write(f"\r\033[K{line}")
+    sys.stderr.flush()
 
 
 def _size(n_bytes: int) -> str:

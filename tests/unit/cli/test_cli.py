@@ -19,6 +19,7 @@ from PIL import Image
 import attnscope
 from attnscope.cli import main
 from attnscope.cli.arguments import numbers
+from attnscope.cli.console import _tick
 from attnscope.cli.demo import subject
 from attnscope.errors import AttnscopeWarning
 from attnscope.recording.loading import load_model
@@ -307,6 +308,21 @@ def test_only_our_own_warnings_are_passed_on(monkeypatch, capsys):
     monkeypatch.setattr("attnscope.cli.arguments._run_demo", warns)
     assert main(["demo"]) == 0
     assert capsys.readouterr().err == "attnscope: warning: of ours\n"
+
+
+class Ends:
+    """An event that comes after two seconds, without the waiting."""
+
+    def __init__(self):
+        self.answers = iter([False, False, True])
+
+    def wait(self, seconds):
+        return next(self.answers)
+
+
+def test_a_long_step_says_how_long(capsys):
+    _tick("writing", Ends())
+    assert re.fullmatch(r"\r\033\[Kwriting …(\r\033\[Kwriting … \d+ s){2}", capsys.readouterr().err)
 
 
 def test_a_terminal_sees_what_is_being_done(here, models, monkeypatch, capsys):
