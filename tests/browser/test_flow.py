@@ -140,6 +140,7 @@ def test_long_texts_say_what_is_not_shown(page, tmp_path):
     widget = opened(page, tmp_path, capture, query=299, view="flow")
     note = widget.root.locator(".flow-note")
     expect(note).to_contain_text("of 300 tokens shown")
+    assert note.evaluate("note => note.scrollWidth <= note.clientWidth"), "a part of the note is out of sight"
     expect(node(widget)).to_have_attribute(
         "aria-label", "t299, position 299, after layer 1: 100 % of the flow, 100 % by chance"
     )

@@ -197,6 +197,7 @@ def test_long_texts_keep_few_elements(page, tmp_path):
     widget.root.locator('.steps-stage [tabindex="0"]').focus()
     page.keyboard.press("End")
     expect(row(widget, 1999)).to_be_focused()
+    expect(widget.root.get_by_role("columnheader", name="key")).to_be_in_viewport(ratio=0.9)
     assert exact(row(widget, 1999).locator(".number").last) == pytest.approx(weights[1999], abs=1e-6)
 
 

@@ -30,7 +30,7 @@ const ORDER: readonly PaneName[] = ["a", "b", "change"];
 const TOP = 58;
 const END = 8;
 /** Beside a matrix, where the name of its last key reaches over it. */
-const OVERHANG = 18;
+const OVERHANG = 16;
 const NAMES = 64;
 
 interface Pane {

@@ -9,7 +9,7 @@ export interface Marks {
   column: number | null;
 }
 
-const LEAST = 11;
+const LEAST = 10;
 /** Between the numbers that stand for tokens where there is no room for all of them. */
 const APART = 22;
 

@@ -58,7 +58,7 @@ export class StepsTable {
     this.element = el(
       "div",
       { class: "steps-table", role: "grid", "aria-label": "The row step by step: one row per key" },
-      el("div", { role: "rowgroup" }, this.#header),
+      el("div", { class: "steps-top", role: "rowgroup" }, this.#header),
       this.#stage,
     );
     this.scroller = el("div", { class: "steps-scroller", tabindex: -1 }, this.element);
