@@ -41,14 +41,8 @@ def alignment(
     sure, possible = (gold.sure, gold.possible - gold.sure) if isinstance(gold, GoldLinks) else (gold, ())
     width, own = 2.0 + 0.42 * len(held.source), ax is None
     figure, ax = style.axes_for(ax, width, 2.1 + 0.42 * len(held.target))
-    image = ax.imshow(
-        np.ma.masked_invalid(held.weights),
-        cmap=style.ramp(),
-        vmin=0,
-        vmax=float(np.nanmax(held.weights, initial=0)) or 1.0,
-        interpolation="none",
-        aspect="equal",
-    )
+    most = float(np.nanmax(held.weights, initial=0)) or 1.0
+    image = style.cells(ax, held.weights, style.ramp(), (0, most))
     for links, marker, size, color, label in (
         (sorted(sure), "s", 130, "#e69f00", "known link"),
         (sorted(possible), "D", 90, "#e69f00", "possible link"),

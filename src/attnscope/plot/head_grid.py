@@ -39,6 +39,8 @@ def head_grid(
 ) -> Figure:
     """Draw every head at its place: layers from top to bottom, heads from left to right, one colour scale.
 
+    Saved as SVG or PDF, up to 128 × 128 cells in all are vectors; more are an image, which keeps the file small.
+
     Parameters
     ----------
     statistic
@@ -75,9 +77,7 @@ def head_grid(
     each = max(0.5, min(1.1, 6 / max(len(columns), len(numbers))))
     figure, ax = style.axes_for(ax, min(10, 1.6 + each * len(columns)), min(12, 1.0 + each * len(numbers)))
     colors = style.ramp().with_extremes(bad="white")
-    image = ax.imshow(
-        np.ma.masked_invalid(sheet), cmap=colors, vmin=0, vmax=vmax, interpolation="none", aspect=sides[1] / sides[0]
-    )
+    image = style.cells(ax, sheet, colors, (0, vmax), aspect=sides[1] / sides[0])
     _number(ax, "x", columns, wide, sides[1])
     _number(ax, "y", numbers, tall, sides[0])
     ax.spines[:].set_visible(False)
@@ -107,13 +107,7 @@ def _by_statistic(
     if signed:
         low, high = -max(-low, high), max(-low, high)
     figure, ax = style.axes_for(ax, min(10, max(4.2, 2.0 + 0.3 * len(columns))), min(12, 1.4 + 0.3 * len(numbers)))
-    image = ax.imshow(
-        np.ma.masked_invalid(values),
-        cmap=(style.diverging if signed else style.ramp)(),
-        vmin=low,
-        vmax=high,
-        interpolation="none",
-    )
+    image = style.cells(ax, values, (style.diverging if signed else style.ramp)(), (low, high))
     _number(ax, "x", columns, 1, 1)
     _number(ax, "y", numbers, 1, 1)
     ax.spines[:].set_visible(False)

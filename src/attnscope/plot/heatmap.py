@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from matplotlib.axes import Axes
+    from matplotlib.cm import ScalarMappable
     from matplotlib.figure import Figure
-    from matplotlib.image import AxesImage
 
     from attnscope.analysis.compare import Comparison
     from attnscope.attention.capture import Capture
@@ -40,6 +40,8 @@ def heatmap(
     kind: str | None = None,
 ) -> Figure:
     """Draw a head's weights: rows are queries, columns keys, masked cells grey.
+
+    Saved as SVG or PDF, up to 128 × 128 cells are vectors; more are an image, which keeps the file small.
 
     Parameters
     ----------
@@ -69,7 +71,7 @@ def heatmap(
             )
         spans = [-(-n // MOST_CELLS) for n in (source.n_queries, source.n_keys)]
         shown = np.where(source.mask.pooled(*spans), source.overview(head, MOST_CELLS), np.nan)
-        image = _paint(ax, shown, vmax, (0, source.n_keys, source.n_queries, 0))
+        image = _paint(ax, shown, vmax, (source.n_queries, source.n_keys))
         ax.set(xlabel="key (position)", ylabel="query (position)")
         title += f" (largest of {spans[0]} × {spans[1]} tokens)"
     else:
@@ -110,7 +112,7 @@ def difference(
         raise InputError(f"{' × '.join(map(str, change.shape))} cells are too many to draw; compare shorter texts.")
     figure, ax = style.axes_for(ax, *_size(*change.shape))
     most = float(np.abs(change).max(initial=0)) or 1.0
-    image = ax.imshow(change, cmap=style.diverging(), vmin=-most, vmax=most, interpolation="none", aspect="equal")
+    image = style.cells(ax, change, style.diverging(), (-most, most))
     for side, one, tokens in (("y", found.queries, found.a.queries), ("x", found.keys, found.a.keys)):
         texts = ["".join(tokens.text[start:stop]) for start, stop in one[:, :2].tolist()]
         style.label_tokens(ax, side, texts, turn=60 if side == "x" else 0)
@@ -122,19 +124,9 @@ def difference(
     return figure
 
 
-def _paint(
-    ax: Axes, shown: np.ndarray, vmax: float | None, extent: tuple[float, float, float, float] | None
-) -> AxesImage:
+def _paint(ax: Axes, shown: np.ndarray, vmax: float | None, extent: tuple[float, float] | None) -> ScalarMappable:
     most = float(np.nanmax(shown, initial=0)) if vmax is None else vmax
-    return ax.imshow(
-        np.ma.masked_invalid(shown),
-        cmap=style.ramp(),
-        vmin=0,
-        vmax=most or 1.0,
-        interpolation="none",
-        aspect="equal",
-        extent=extent,
-    )
+    return style.cells(ax, shown, style.ramp(), (0, most or 1.0), extent=extent)
 
 
 def _chosen(positions: slice | Sequence[int] | None, n: int, side: str) -> np.ndarray:

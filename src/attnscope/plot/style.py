@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from functools import cache, wraps
-from typing import TYPE_CHECKING, Any, ParamSpec
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec
 
 import numpy as np
 from matplotlib import rc_context, rcParams
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from matplotlib.axes import Axes
+    from matplotlib.cm import ScalarMappable
     from matplotlib.colorbar import Colorbar
-    from matplotlib.image import AxesImage
 
 P = ParamSpec("P")
 
@@ -28,6 +28,9 @@ LINES = tuple(tuple(part / 255 for part in color) for color in LIGHT.heads)
 """Line colours; every line also has its own dash and its own mark."""
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (7, 2)), (0, (3, 1, 1, 1)))
 MARKS = "osD^vPX*"
+MOST_VECTORS = 128 * 128
+"""Cells drawn as vectors; with more, files for papers would take tens of megabytes, and cells are smaller than a dot of
+print."""
 MOST_LABELS = 48
 """Token labels along a side; more tokens are labelled at even steps."""
 MOST_LETTERS = 16
@@ -163,9 +166,49 @@ def bare(ax: Axes) -> None:
     ax.set_axisbelow(True)
 
 
-def scale_beside(ax: Axes, image: AxesImage, label: str) -> Colorbar:
+def cells(
+    ax: Axes,
+    values: np.ndarray,
+    colors: Colormap,
+    ends: tuple[float, float],
+    *,
+    aspect: float | Literal["equal"] = "equal",
+    extent: tuple[float, float] | None = None,
+) -> ScalarMappable:
+    """Draw a matrix from its top left corner: as vectors up to ``MOST_VECTORS`` cells, as an image beyond.
+
+    Parameters
+    ----------
+    values
+        float [rows, columns]; NaN where there is no number.
+    colors, ends
+        The colours, and the numbers of the first and the last.
+    aspect
+        Height of a cell as a part of its width.
+    extent
+        Where the last row and the last column end, if not after as many units as there are; the first begin at 0 then.
+    """
+    shown, (rows, columns) = np.ma.masked_invalid(values), values.shape
+    start, tall, wide = (-0.5, rows - 0.5, columns - 0.5) if extent is None else (0.0, *extent)
+    if values.size > MOST_VECTORS:
+        return ax.imshow(
+            shown, cmap=colors, vmin=ends[0], vmax=ends[1], interpolation="none", aspect=aspect,
+            extent=(start, wide, tall, start),
+        )  # fmt: skip
+    # An edge in its own colour closes the seams that viewers of PDF and SVG leave between neighbours.
+    mesh = ax.pcolormesh(
+        np.linspace(start, wide, columns + 1), np.linspace(start, tall, rows + 1), shown, cmap=colors, vmin=ends[0],
+        vmax=ends[1], edgecolors="face", linewidth=0.1,
+    )  # fmt: skip
+    ax.set(xlim=(start, wide), ylim=(tall, start), aspect=aspect)
+    return mesh
+
+
+def scale_beside(ax: Axes, image: ScalarMappable, label: str) -> Colorbar:
     """Say what the colours mean."""
     bar = ax.figure.colorbar(image, ax=ax, shrink=0.85, pad=0.02)
+    if bar.solids is not None:
+        bar.solids.set(rasterized=False, edgecolor="face")
     bar.set_label(label, fontsize="small")
     bar.ax.tick_params(labelsize="small")
     return bar

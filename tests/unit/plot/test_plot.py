@@ -31,7 +31,8 @@ def causal(n=6, layers=1, heads=2):
 
 
 def image_of(figure, ax=None):
-    return (ax or figure.axes[0]).images[0]
+    axes = ax or figure.axes[0]
+    return next(made for made in (*axes.images, *axes.collections) if made.get_array() is not None)
 
 
 def texts_of(labels):
@@ -315,3 +316,34 @@ except attnscope.AttnscopeError as error:
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert 'pip install "attnscope[plot]"' in done.stdout
+
+
+def svg_of(figure):
+    written = io.BytesIO()
+    figure.savefig(written, format="svg")
+    return written.getvalue().decode()
+
+
+def test_figures_for_papers_have_no_raster_parts():
+    """Up to 128 × 128 cells, colour scales included."""
+    c, other = capture_of(n=12), capture_of(n=12, seed=1)
+    cross = from_attentions(list(maps(1, 1, 3, 4)), [*"abc"], key_tokens=[*"efgh"], kind="cross")
+    figures = [
+        plot.heatmap(c, 0, 1),
+        plot.heatmap(causal(20), 0, 0),
+        plot.difference(analysis.compare(c, other), 0, 1),
+        plot.head_grid(c),
+        plot.head_grid(c, statistic="entropy"),
+        plot.alignment(
+            from_attentions(list(maps(1, 1, 3, 4)), [*"abc"], key_tokens=[*"efgh"], kind="cross"), layer=0, head=0
+        ),
+    ]
+    for figure in figures:
+        assert "<image" not in svg_of(figure)
+    assert len(svg_of(plot.heatmap(capture_of(layers=1, heads=1, n=128, tokens=["t"] * 128), 0, 0))) < 8_000_000
+
+
+def test_large_heat_maps_are_images_in_small_files():
+    drawn = svg_of(plot.heatmap(capture_of(layers=1, heads=1, n=129, tokens=["t"] * 129), 0, 0))
+    assert "<image" in drawn
+    assert len(drawn) < 1_000_000
