@@ -10,6 +10,7 @@ from attnscope.export import frame
 from attnscope.export.cells import hatch_sign, paint_grid
 from attnscope.export.compared import PANES, Compared
 from attnscope.export.frame import MARGIN, SCALED, WIDTH
+from attnscope.export.headname import short_head_name
 from attnscope.export.labels import clean, fitted, fixed, shown, spoken, text_width
 from attnscope.export.measures import form_of, label_of
 from attnscope.export.palette import colors_of, hexadecimal
@@ -49,8 +50,7 @@ def compare_figure(scene: Scene, said: str) -> Figure:
 def say_compare(scene: Scene) -> str:
     """Say how the head changed: for what is pinned, or anywhere."""
     found = Compared.of(scene)
-    layer, head = scene.head
-    begin = f"Layer {layer}, head {head}{scene.of_model} in two captures."
+    begin = f"{scene.of_head} in two captures."
     if found.refusal:
         return f"{begin} {found.refusal}"
     ranked = found.ranked(1)
@@ -85,7 +85,7 @@ def _paint_ranking(figure: Figure, y: float, found: Compared) -> float:
         return y
     figure.text(MARGIN, y + 13, "most changed", size=11, fill=palette.faint)
     for layer, head, change in ranked:
-        name, number = f"L{layer} H{head}", fixed(change)
+        name, number = short_head_name(found.scene.attention, (layer, head)), fixed(change)
         wide = text_width(name, 11) + text_width(number, 11) + 17
         if x + wide > WIDTH - MARGIN:
             break

@@ -11,6 +11,7 @@ from attnscope.export import frame
 from attnscope.export.cells import runs_by_color
 from attnscope.export.frame import MARGIN, WIDTH
 from attnscope.export.grid_order import ROLES, order_of, role_name
+from attnscope.export.headname import short_head_name, spoken_head_name
 from attnscope.export.labels import fitted
 from attnscope.export.palette import hexadecimal, ink_on, series_color
 from attnscope.export.strength import between
@@ -55,7 +56,9 @@ def grid_figure(scene: Scene, said: str) -> Figure:
         for look, run in _runs((x, y), (wide / picture.shape[1], high / picture.shape[0]), picture, palette):
             cells.setdefault(look, []).append(run)
         frames.append((head, (x - 0.5, y - 0.5, wide + 1, high + 1)))
-        figure.text(x, y + high + 11, f"L{head[0]} H{head[1]}", size=10, fill=palette.faint)
+        figure.text(
+            x, y + high + 11, fitted(short_head_name(scene.attention, head), 10, side + 4), size=10, fill=palette.faint
+        )
         if order.said:
             role = order.roles[at] if order.roles else ""
             _paint_said(figure, (x, y + high + 12 + LINE), side, order.said[at], role, palette)
@@ -74,7 +77,7 @@ def grid_figure(scene: Scene, said: str) -> Figure:
 def say_grid(scene: Scene) -> str:
     """Say how many heads there are, and what their order shows."""
     order = order_of(scene)
-    heads = [f"layer {layer}, head {head}" for layer, head in order.heads]
+    heads = [_lower(spoken_head_name(scene.attention, head)) for head in order.heads]
     begin = f"All {len(heads)} heads{scene.of_model} as small heat maps over {counts(scene)}"
     by = scene.look.order_by
     if order.roles:
@@ -90,6 +93,10 @@ def say_grid(scene: Scene) -> str:
     sharp = sum(float(np.nanmax(cells, initial=0)) >= 0.9 for cells in thumbnails(scene, shown, finest(len(shown))))
     of = "" if len(shown) == len(heads) else f" of the first {len(shown)}"
     return f"{begin}, layer by layer: {sharp}{of} have a weight of 0.9 or more."
+
+
+def _lower(name: str) -> str:
+    return f"layer{name[5:]}" if name.startswith("Layer ") else name
 
 
 def finest(count: int) -> int:

@@ -63,9 +63,8 @@ def image_figure(scene: Scene, said: str) -> Figure:
 def say_image(scene: Scene) -> str:
     """Say whose numbers these are, and where they are largest."""
     found = looked_at(scene)
-    layer, head = scene.head
     what = "an image" if found.place.seconds is None else "a sound"
-    return f"Attention over {what}. Layer {layer}, head {head}{scene.of_model}: {_finding(scene, found)}."
+    return f"Attention over {what}. {scene.of_head}: {_finding(scene, found)}."
 
 
 def _finding(scene: Scene, found: Looked) -> str:

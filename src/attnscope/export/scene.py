@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from attnscope.errors import InputError
 from attnscope.export.axis import Axis
+from attnscope.export.headname import spoken_head_name
 from attnscope.export.labels import clean, spoken
 from attnscope.export.palette import palette_of
 from attnscope.export.series import Series
@@ -90,6 +91,11 @@ class Scene:
     def head(self) -> tuple[int, int]:
         """The head selected last."""
         return self.series[-1].heads[-1]
+
+    @property
+    def of_head(self) -> str:
+        """Name the head selected last, and its model, in a sentence."""
+        return f"{spoken_head_name(self.attention, self.head)}{self.of_model}"
 
     @property
     def query(self) -> int:

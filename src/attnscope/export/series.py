@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from attnscope.export.headname import head_name, short_head_name
 from attnscope.export.measures import form_of
 from attnscope.wire.answers.cells import rows_shown
 
@@ -54,13 +55,12 @@ class Series:
         """What to call it in a title."""
         if self.aggregate != "none":
             return f"{self.aggregate.capitalize()} of {len(self.heads)} heads"
-        layer, head = self.heads[0]
-        return f"Layer {layer} · Head {head}"
+        return head_name(self.attention, self.heads[0])
 
     @property
     def short(self) -> str:
         """What to call it where there is little room."""
-        return self.aggregate if self.aggregate != "none" else "L{} H{}".format(*self.heads[0])
+        return self.aggregate if self.aggregate != "none" else short_head_name(self.attention, self.heads[0])
 
     def rows(self, units: np.ndarray) -> np.ndarray:
         """Numbers of some queries over every key: float32 [queries, keys], NaN where masked or hidden."""

@@ -13,6 +13,7 @@ from attnscope.attention.layers import QueriesKeys
 from attnscope.export import frame
 from attnscope.export.cells import hatch
 from attnscope.export.frame import MARGIN, WIDTH
+from attnscope.export.headname import head_name
 from attnscope.export.labels import fitted, fixed, percent, shown, spoken, text_width
 from attnscope.export.palette import series_color
 from attnscope.export.steps_strips import paint_strips, written
@@ -72,9 +73,8 @@ def walks(scene: Scene) -> tuple[Steps, Steps]:
 def say_steps(scene: Scene) -> str:
     """Say what the row comes to."""
     own, now = walks(scene)
-    layer, head = scene.head
     played = "" if own is now else f" With temperature {now.temperature:g}{'' if now.scaled else ', not scaled'}:"
-    return f"Layer {layer}, head {head}{scene.of_model}, step by step.{played} {_sentence(now)}"
+    return f"{scene.of_head}, step by step.{played} {_sentence(now)}"
 
 
 def columns_of(now: Steps) -> list[Column]:
@@ -143,9 +143,8 @@ def _ordered(scene: Scene, now: Steps) -> np.ndarray:
 
 def _paint_facts(figure: Figure, y: float, scene: Scene, own: Steps, now: Steps) -> float:
     """Write what the row comes to, before and after the reader's changes."""
-    layer, head = scene.head
     count = int(now.visible.sum()) + (now.sink is not None)
-    facts = [("head", f"Layer {layer} · Head {head}")]
+    facts = [("head", head_name(scene.attention, scene.head))]
 
     def fact(name: str, before: str, after: str, more: str = "") -> None:
         facts.append((name, (after if own is now else f"{before} → {after}") + more))

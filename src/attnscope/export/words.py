@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from attnscope.export.headname import spoken_head_name
 from attnscope.export.labels import spoken
 from attnscope.export.measures import noun_of
 from attnscope.export.windows import strongest
@@ -23,7 +24,7 @@ def say_rows(scene: Scene) -> str:
     """Say what the pinned token attends to, or who attends to it, head by head."""
     said = []
     for one in scene.series[-MOST_HEADS:]:
-        name = one.name.replace(" · Head", ", head") if one.aggregate == "none" else one.name
+        name = spoken_head_name(scene.attention, one.heads[0]) if one.aggregate == "none" else one.name
         said.append(f"{name}{scene.of_model}: {_finding(scene, one)}")
     more = f" And {len(scene.series) - MOST_HEADS} more heads." if len(scene.series) > MOST_HEADS else ""
     return f"Attention between {counts(scene)}. {' '.join(said)}{more}"

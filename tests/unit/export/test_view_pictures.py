@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -218,3 +219,13 @@ def test_two_captures_are_laid_beside_each_other():
     assert f"{reach.max():.2f} B − A" in texts(matrices)
     alike = drawn(one, compare=one, view="compare")
     assert any("0.00" in text for text in texts(alike))
+
+
+def test_heads_keep_the_names_they_were_given():
+    weights = bidirectional().weights(0)
+    capture = attnscope.from_attentions([weights], TOKENS)
+    named = replace(capture["self"], head_names={0: ("copies", "b<i>", "c", "d")})
+    capture = type(capture)({"self": named})
+    assert "copies" in texts(drawn(capture))
+    assert "b<i>" in texts(drawn(capture, view="grid"))
+    assert "b<i>: 'the' attends most to" in picture.alt_text(capture, query=1, heads=[[0, 1]])

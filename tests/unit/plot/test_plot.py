@@ -334,9 +334,7 @@ def test_figures_for_papers_have_no_raster_parts():
         plot.difference(analysis.compare(c, other), 0, 1),
         plot.head_grid(c),
         plot.head_grid(c, statistic="entropy"),
-        plot.alignment(
-            from_attentions(list(maps(1, 1, 3, 4)), [*"abc"], key_tokens=[*"efgh"], kind="cross"), layer=0, head=0
-        ),
+        plot.alignment(cross, layer=0, head=0),
     ]
     for figure in figures:
         assert "<image" not in svg_of(figure)
