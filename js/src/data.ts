@@ -169,7 +169,8 @@ export class Data {
   }
 
   #ask(purpose: string, blocks: readonly Block[], series: readonly Series[]): void {
-    const heads = series.flatMap((one) => one.heads);
+    const { stored } = this.state.now.kind.value;
+    const heads = series.flatMap((one) => one.heads).filter((head) => stored?.has(head) ?? true);
     const wanted = new Map<string, () => void>();
     for (const block of blocks) {
       const missing = heads.filter((head) => !this.source.peek(block, head));

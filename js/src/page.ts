@@ -1,5 +1,6 @@
 import { atEnd, clamp, givenUp } from "./basics.js";
 import { type Context, paletteOf } from "./context.js";
+import { makeAbsent } from "./controls/absent.js";
 import { makeBottomBar } from "./controls/bottombar.js";
 import { makeInspector } from "./controls/inspector.js";
 import { listenToKeys } from "./controls/keyboard.js";
@@ -64,7 +65,7 @@ export function mount(
   const rail = makeRail(context);
   const live = el("div", { class: "spoken", "aria-live": "polite" });
   const middle = el("div", { class: "middle" }, rail.element, panel, table.element, makeInspector(context));
-  root.prepend(top.element, middle, makeBottomBar(context, stop), live);
+  root.prepend(top.element, makeAbsent(context), middle, makeBottomBar(context, stop), live);
   succeed(host, root);
 
   showViews(context, panel, top.tabs, (next) => {

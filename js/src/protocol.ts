@@ -50,6 +50,20 @@ export interface KindInfo {
   measures: string[];
   statistics: string[];
   notes: Notes;
+  /** Without a kernel: how much of it there is, where that is not all. */
+  stored?: Stored;
+}
+
+/** Where data without a kernel stands, which is named when something is not in it. */
+export type Place = "page" | "notebook";
+
+export interface Stored {
+  /** Such as "2 of 6 layers stored". */
+  text: string;
+  place: Place;
+  /** Layers of which there is something. */
+  layers: readonly number[];
+  has(head: Head): boolean;
 }
 
 /** How far the kernel is with what the widget follows. */

@@ -1,4 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { absence } from "../src/controls/absent.js";
+import type { KindInfo, Stored } from "../src/protocol.js";
 import { readPack } from "../src/source/pack.js";
 import { readSafetensors } from "../src/source/safetensors.js";
 import { SavedChannel } from "../src/source/saved.js";
@@ -136,7 +138,71 @@ describe("a stored page", () => {
     await expect(channel.ask({ type: "statistic", kind: "self", statistic: "x" }, wanted)).rejects.toThrow(
       /“x”/,
     );
-    await expect(new SavedChannel().ask()).rejects.toThrow(/not saved/);
+    await expect(new SavedChannel().ask()).rejects.toThrow(/not stored in this notebook/);
+  });
+
+  it("answers for the heads it holds, and names those it does not", async () => {
+    const kind = kindInfo({ layers: [0, 1, 2], heads: [3, 3, 3] });
+    const weights = { form: "weights", heads: 3, weights: "w", mask: 0 };
+    const vectors = {
+      form: "queries_keys",
+      heads: 3,
+      key_heads: 2,
+      width: 3,
+      scale: 1,
+      softcap: null,
+      mask: 0,
+    };
+    const whole = { kind: "self", layer: 0, ...weights, weights: "all" };
+    const some = { kind: "self", layer: 1, ...vectors, sinks: null, queries: "q", keys: "k", only: [0, 2] };
+    const tensors = {
+      all: ["U16", [3, 25], Uint16Array.from({ length: 75 }, (_, at) => at * 100)],
+      q: ["F32", [2, 5, 3], noise(30, 1)],
+      k: ["F32", [2, 5, 3], noise(30, 2)],
+    } satisfies Record<string, [string, number[], ArrayBufferView]>;
+    const page = { capture: captureInfo(kind), layers: [whole, some], masks: [{ form: "full" }] };
+    const pack = readPack(write(tensors, page), "notebook");
+    const channel = new StoredChannel(pack);
+    const ask = (...heads: [number, number][]) =>
+      channel.ask(
+        { type: "weights", kind: "self", measure: "weights", heads, queries: [0, 1], keys: [0, 5] },
+        wanted,
+      );
+    const sum = (row: Float32Array) => row.reduce((total, value) => total + value, 0);
+    expect(sum((await ask([1, 2])).data)).toBeCloseTo(1, 6);
+    expect((await ask([1, 2])).data).not.toEqual((await ask([1, 0])).data);
+    await expect(ask([1, 1])).rejects.toThrow(
+      "Head 1 of layer 1 is not stored in this notebook; run the cell to see it.",
+    );
+    await expect(ask([2, 0])).rejects.toThrow(
+      "Layer 2 is not stored in this notebook; run the cell to see it.",
+    );
+    await expect(channel.ask({ type: "pair", kind: "self", query: 1, key: 0 }, wanted)).rejects.toThrow(
+      "Head 1 of layer 1 is not stored",
+    );
+    const overviews = await channel.ask(
+      {
+        type: "overviews",
+        kind: "self",
+        heads: [
+          [0, 0],
+          [2, 0],
+          [1, 2],
+        ],
+        size: 5,
+      },
+      wanted,
+    );
+    expect(overviews.shape).toEqual([3, 5, 5]);
+    expect([0, 25, 50].map((at) => Number.isNaN(overviews.data[at]))).toEqual([false, true, false]);
+    const { stored } = pack.capture.kinds[0] as KindInfo;
+    expect(stored?.text).toBe("1 of 3 layers and 2 heads stored");
+    const said = (...heads: [number, number][]) => absence(stored as Stored, heads);
+    expect(said([0, 1], [1, 2])).toBe("");
+    expect(said([2, 0], [2, 1])).toBe("Layer 2 is not stored in this notebook; run the cell to see it.");
+    expect(said([1, 1], [2, 1])).toBe(
+      "Head 1 of layer 1 and layer 2 are not stored in this notebook; run the cell to see them.",
+    );
   });
 
   it("stops when it is no longer wanted", async () => {

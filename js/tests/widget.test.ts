@@ -1,5 +1,6 @@
 // @vitest-environment jsdom
-import { afterEach, expect, it } from "vitest";
+import { gzipSync } from "node:zlib";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import type { Model } from "../src/widget.js";
 import widget from "../src/widget.js";
 import { captureInfo, kindInfo } from "./samples.js";
@@ -170,12 +171,113 @@ it("a saved notebook asks no kernel and says so", async () => {
   const element = document.createElement("div");
   element.className = "jupyter-widgets-disconnected";
   const { el } = show(model, element);
-  await frame();
+  await vi.waitFor(
+    () => {
+      expect(el.querySelector(".status")?.textContent).toBe("saved data, no kernel");
+      expect(el.querySelector(".message")?.textContent).toMatch(/not stored in this notebook/);
+      expect(el.querySelector(".attnscope")?.getAttribute("data-ready")).toBe("true");
+    },
+    { timeout: 5000 },
+  );
   expect(model.sent).toEqual([]);
-  expect(el.querySelector(".status")?.textContent).toBe("saved data, no kernel");
-  expect(el.querySelector(".message")?.textContent).toMatch(/not saved with the notebook/);
-  await frame();
-  expect(el.querySelector(".attnscope")?.getAttribute("data-ready")).toBe("true");
+});
+
+describe("what is stored with the notebook", () => {
+  /** A pack of one layer of packed weights, as Python compresses it. */
+  function stored(): DataView {
+    const kind = kindInfo({ layers: [0, 2], heads: [2, 4] });
+    const layer = { kind: "self", layer: 0, form: "weights", heads: 2, weights: "w", mask: 0 };
+    const page = { capture: captureInfo(kind), layers: [layer], masks: [{ form: "full" }], first: [] };
+    const header = JSON.stringify({
+      __metadata__: { page: JSON.stringify(page) },
+      w: { dtype: "U16", shape: [2, 25], data_offsets: [0, 100] },
+    });
+    const size = Buffer.alloc(8);
+    size.writeBigUInt64LE(BigInt(header.length));
+    const cells = Buffer.from(new Uint16Array(50).fill(13107).buffer);
+    const packed = gzipSync(Buffer.concat([size, Buffer.from(header), cells]));
+    return new DataView(packed.buffer, packed.byteOffset, packed.byteLength);
+  }
+  const until = (look: () => void) => vi.waitFor(look, { timeout: 3000 });
+  const status = (el: HTMLElement) => el.querySelector(".status");
+
+  it("answers without a kernel, and says how much there is", async () => {
+    const model = make();
+    model.traits._stored = stored();
+    const element = document.createElement("div");
+    element.className = "jupyter-widgets-disconnected";
+    const { el } = show(model, element);
+    await until(() => expect(status(el)?.textContent).toBe("saved data, no kernel · 1 of 2 layers stored"));
+    expect(el.querySelector<HTMLElement>(".absent")?.hidden).toBe(true);
+    model.set("heads", [[2, 1]]);
+    await until(() =>
+      expect(el.querySelector(".absent")?.textContent).toBe(
+        "Layer 2 is not stored in this notebook; run the cell to see it.",
+      ),
+    );
+    expect(model.sent).toEqual([]);
+  });
+
+  it("takes over when the kernel is gone, and leaves when it speaks again", async () => {
+    const model = make();
+    model.traits._stored = stored();
+    const { el } = show(model);
+    const { send } = model;
+    model.send = () => {
+      throw new Error("Cannot send");
+    };
+    for (const lost of model.listeners.get("comm_live_update") ?? []) lost();
+    await until(() => expect(status(el)?.textContent).toMatch(/^saved data, no kernel · /));
+    expect(status(el)?.getAttribute("data-status")).toBe("stored");
+    model.send = send;
+    const hello = { id: `${String((model.sent[0] as { id?: string }).id)}`, type: "hello", version: 1 };
+    for (const hear of model.listeners.get("msg:custom") ?? []) (hear as (reply: unknown) => void)(hello);
+    await until(() => expect(status(el)?.textContent).toBe("live kernel"));
+  });
+
+  it("shows what came along when it is damaged", async () => {
+    const model = make();
+    model.traits._stored = new DataView(new ArrayBuffer(40));
+    const element = document.createElement("div");
+    element.className = "jupyter-widgets-disconnected";
+    const { el } = show(model, element);
+    await until(() => expect(status(el)?.textContent).toBe("saved data, no kernel"));
+  });
+
+  it("is asked for when the page rests, with what is there", async () => {
+    const model = make();
+    show(model);
+    const [{ id } = { id: "" }] = model.sent as unknown as { id: string }[];
+    const hello = { id, type: "hello", version: 1 };
+    for (const hear of model.listeners.get("msg:custom") ?? []) (hear as (reply: unknown) => void)(hello);
+    const answer = (message: { type: string; id?: string }) => ({
+      id: message.id,
+      error: { name: "E", message: "no" },
+    });
+    await vi.waitFor(
+      () => {
+        for (const message of model.sent) {
+          for (const hear of model.listeners.get("msg:custom") ?? [])
+            (hear as (reply: unknown) => void)(answer(message));
+        }
+        expect(model.sent).toContainEqual({ type: "store", has: 0 });
+      },
+      { timeout: 5000, interval: 200 },
+    );
+  });
+
+  it("hides what stands in for it", async () => {
+    const model = make();
+    model.traits._mark = "ab12";
+    const stand = document.createElement("div");
+    stand.dataset.attnscopeStandin = "ab12";
+    const other = document.createElement("div");
+    other.dataset.attnscopeStandin = "ab13";
+    document.body.append(stand, other);
+    const { el } = show(model);
+    expect(el.dataset.attnscopeLive).toBe("ab12");
+    expect([stand.style.display, other.style.display]).toEqual(["none", ""]);
+  });
 });
 
 it("another capture takes the place of the first one, and keeps the page's own choices", async () => {

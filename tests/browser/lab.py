@@ -10,20 +10,31 @@ import subprocess
 import sys
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import nbformat
 import requests
 from jupyter_client import BlockingKernelClient
+from nbformat.sign import NotebookNotary
+from playwright.sync_api import expect
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
+    from nbformat import NotebookNode
     from playwright.sync_api import Page
 
 STARTING = 120
 ANSWERING = 180
+
+
+def notebook_of(cells: list[str]) -> NotebookNode:
+    """A notebook of code cells."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    return notebook
 
 
 class Lab:
@@ -94,14 +105,29 @@ class Lab:
 
     def open(self, page: Page, name: str, cells: list[str]) -> Notebook:
         """Write a notebook of code cells, open it and wait for its kernel."""
-        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
-        notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
-        nbformat.write(notebook, self.root / name)
-        page.goto(f"{self.address}/lab/tree/{name}?token={self.token}&reset")
-        page.locator(".jp-Notebook .jp-CodeCell .cm-content").first.wait_for()
+        self.read(page, name, notebook_of(cells), is_trusted=False)
         page.locator('.jp-NotebookPanel-toolbar [data-status="idle"]').wait_for()
         connection = self._folder / "jupyter_runtime_dir" / f"kernel-{self._kernel_of(name)}.json"
         return Notebook(page, Kernel(connection))
+
+    @contextmanager
+    def running(self, page: Page, name: str, cells: list[str], widgets: int) -> Iterator[Notebook]:
+        """Open a notebook of code cells, run them all and wait until so many widgets are there."""
+        notebook = self.open(page, name, cells)
+        notebook.run_all()
+        expect(page.locator(".attnscope")).to_have_count(widgets, timeout=180_000)
+        yield notebook
+        notebook.kernel.close()
+        self.end_sessions()
+
+    def read(self, page: Page, name: str, notebook: NotebookNode, *, is_trusted: bool) -> None:
+        """Write a notebook and open it; signed as this reader's own, or as one received from somebody."""
+        nbformat.write(notebook, self.root / name)
+        notary = NotebookNotary(data_dir=str(self._folder / "jupyter_data_dir"))
+        (notary.sign if is_trusted else notary.unsign)(nbformat.read(self.root / name, as_version=4))
+        notary.store.close()
+        page.goto(f"{self.address}/lab/tree/{name}?token={self.token}&reset")
+        page.locator(".jp-Notebook .jp-CodeCell .cm-content").first.wait_for()
 
     def _kernel_of(self, name: str) -> str:
         until = time.monotonic() + STARTING
@@ -187,6 +213,7 @@ class Kernel:
     def _connect(connection: Path) -> BlockingKernelClient:
         client = BlockingKernelClient(connection_file=str(connection))
         client.load_connection_file()
+        client.hb_channel.time_to_dead = STARTING  # a slow machine is not a dead kernel
         client.start_channels()
         client.wait_for_ready(timeout=STARTING)
         return client

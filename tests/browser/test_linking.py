@@ -39,13 +39,11 @@ JOINS = {
 @pytest.fixture(scope="module")
 def notebook(chromium: Browser, jupyter_lab: Lab) -> Iterator[Notebook]:
     """A notebook that shows two widgets of one capture."""
-    with visit(chromium, viewport={"width": 1500, "height": 1600}) as seen:
-        notebook = jupyter_lab.open(seen.page, "linking.ipynb", CELLS)
-        notebook.run_all()
-        expect(seen.page.locator(".attnscope")).to_have_count(2, timeout=180_000)
+    with (
+        visit(chromium, viewport={"width": 1500, "height": 1600}) as seen,
+        jupyter_lab.running(seen.page, "linking.ipynb", CELLS, 2) as notebook,
+    ):
         yield notebook
-        notebook.kernel.close()
-        jupyter_lab.end_sessions()
 
 
 @pytest.fixture

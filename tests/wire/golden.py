@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from unittest.mock import patch
 
 import numpy as np
 from safetensors.numpy import save
@@ -20,7 +19,8 @@ from attnscope.attention.layers import QueriesKeys
 from attnscope.attention.mask import Mask
 from attnscope.attention.stream import Stream, Write
 from attnscope.attention.tokens import Tokens
-from attnscope.wire import pack as packing
+from attnscope.wire.pack import pack
+from attnscope.wire.plan import everything
 
 FOLDER = Path(__file__).parent / "golden"
 STATE = {
@@ -87,9 +87,10 @@ def cases() -> dict[str, Capture]:
 
 def files(name: str, capture: Capture) -> dict[str, bytes]:
     """One case: the page's data, and every layer's weights and scores, NaN where masked."""
-    form = (lambda _: "weights") if name.startswith("packed") else packing._form
-    with patch.object(packing, "_form", form):
-        page = packing.pack(capture, STATE)
+    plan = everything(capture)
+    if name.startswith("packed"):
+        plan = replace(plan, forms=dict.fromkeys(plan.forms, "weights"))
+    page = pack(capture, STATE, plans=[plan])
     expected = {}
     attention = capture["self"]
     for number, layer in attention.stored.items():

@@ -25,7 +25,9 @@ export function makeBottomBar({ state, source, life }: Context, stop: () => void
   const working = el("span", { class: "progress" }, bar, done, stopper);
   watch(life, () => {
     const busy = source.status.value === "silent" && state.page.progress.value !== null;
-    setText(status, busy ? "kernel at work: interrupt it to stop" : STATUS[source.status.value]);
+    const stored = state.now.kind.value.stored?.text;
+    const said = stored ? `${STATUS[source.status.value]} · ${stored}` : STATUS[source.status.value];
+    setText(status, busy ? "kernel at work: interrupt it to stop" : said);
     stopper.hidden = busy;
     setAttribute(status, "data-status", busy ? "live" : source.status.value);
     setText(sums, rowSums(state.now.kind.value.notes)?.text ?? "");

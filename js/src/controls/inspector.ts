@@ -137,7 +137,10 @@ function section(
     node.append(
       el("div", { class: "habits" }, ...habits.map((text) => el("span", { class: "habit" }, text))),
     );
-  if (subject) node.append(ranking(context, series, subject, all.length === 1 ? 8 : 4));
+  const { stored } = context.state.now.kind.value;
+  if (stored && !series.heads.every((one) => stored.has(one)))
+    node.append(el("p", { class: "hint" }, `not stored in this ${stored.place}`));
+  else if (subject) node.append(ranking(context, series, subject, all.length === 1 ? 8 : 4));
   return node;
 }
 

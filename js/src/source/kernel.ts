@@ -54,6 +54,8 @@ let serial = 0;
 
 export class KernelChannel implements Channel {
   readonly status = signal<Status>("live");
+  /** Whether the kernel ever spoke. */
+  readonly answered = signal(false);
   /** What the kernel is when it answers: of this version until it says otherwise. */
   #answering: Status = "live";
   #queue: Job[] = [];
@@ -75,7 +77,18 @@ export class KernelChannel implements Channel {
       }
       this.#queue = [];
     });
-    this.#enqueue({ type: "hello" }, life).catch(() => {});
+    this.greet(life);
+  }
+
+  /** Asks whether somebody is there; the status says so. */
+  greet(signal: AbortSignal): void {
+    this.#enqueue({ type: "hello" }, signal).catch(() => {});
+  }
+
+  /** Takes the kernel for gone until it speaks again. */
+  lose(signal: AbortSignal): void {
+    this.status.value = "silent";
+    this.greet(signal);
   }
 
   ask(request: DataRequest, signal: AbortSignal): Promise<Reply> {
@@ -150,13 +163,14 @@ export class KernelChannel implements Channel {
   #late(id: string): void {
     const flight = this.#land(id);
     if (!flight) return;
-    const again = flight.job.tries < 2 && this.status.value !== "silent";
+    const { job } = flight;
+    const again = job.tries < 2 && this.status.value !== "silent";
     if (again) {
-      this.#depart(flight.job);
+      this.#depart(job);
       return;
     }
     this.status.value = "silent";
-    flight.job.fail(new KernelError(NO_ANSWER));
+    job.fail(new KernelError(NO_ANSWER));
     this.#pump();
   }
 
@@ -165,6 +179,7 @@ export class KernelChannel implements Channel {
     // An answer that comes too late still shows that somebody is there.
     if (!content.id.startsWith(this.#session)) return;
     if (content.type === "hello") this.#answering = content.version === VERSION ? "live" : "other";
+    this.answered.value = true;
     this.status.value = this.#answering;
     const flight = this.#land(content.id);
     if (!flight) return;

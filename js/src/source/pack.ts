@@ -1,7 +1,7 @@
 import { type Layer, PackedWeightsLayer, QueriesKeysLayer } from "../attention/layer.js";
 import type { Mask } from "../attention/mask.js";
 import { float32, int32, uint16 } from "../decode.js";
-import type { CaptureInfo } from "../protocol.js";
+import type { CaptureInfo, KindInfo, Place, Stored } from "../protocol.js";
 import { isObject, ProtocolError, readCapture, readCompare } from "../protocol-check.js";
 import type { Seed } from "../source.js";
 import { readSafetensors, type Safetensors } from "./safetensors.js";
@@ -10,7 +10,10 @@ import { readSeeds } from "./seeds.js";
 /** What is stored of one capture. */
 export interface StoredCapture {
   capture: CaptureInfo;
+  /** A layer all of whose heads are stored. */
   layer(kind: string, layer: number): Layer;
+  /** A layer, and the place of a head among those stored. */
+  head(kind: string, layer: number, head: number): [Layer, number];
   /** What a measure multiplies each weight of a layer by, [heads, keys]; undefined where it is no such measure. */
   lengths(kind: string, layer: number, measure: string): Float32Array | undefined;
 }
@@ -22,13 +25,17 @@ export interface Pack extends StoredCapture {
   other?: StoredCapture;
 }
 
+export class NotStoredError extends Error {
+  override name = "NotStoredError";
+}
+
 function need(fine: boolean, what: string): asserts fine {
   if (!fine) throw new ProtocolError(`The page's data is damaged: ${what}.`);
 }
 
 const isNumber = (value: unknown): value is number => typeof value === "number" && Number.isFinite(value);
 
-export function readPack(bytes: Uint8Array): Pack {
+export function readPack(bytes: Uint8Array, place: Place = "page"): Pack {
   const file = readSafetensors(bytes);
   let page: unknown;
   try {
@@ -40,50 +47,105 @@ export function readPack(bytes: Uint8Array): Pack {
   need(Array.isArray(page.layers) && Array.isArray(page.masks), "its layers are missing");
   const capture = readCapture(page.capture);
   const compare = readCompare(page.other);
-  const other = isObject(page.other) && compare ? readStored(file, page.other, compare.capture) : undefined;
+  const other =
+    isObject(page.other) && compare ? readStored(file, page.other, compare.capture, place) : undefined;
   return {
-    ...readStored(file, page, { ...capture, ...(compare && { compare }) }),
+    ...readStored(file, page, { ...capture, ...(compare && { compare }) }, place),
     state: isObject(page.state) ? page.state : {},
     seeds: readSeeds(page.first, (name) => file.tensor(String(name)).bytes),
     ...(other && { other }),
   };
 }
 
-function readStored(file: Safetensors, page: Record<string, unknown>, capture: CaptureInfo): StoredCapture {
+function readStored(
+  file: Safetensors,
+  page: Record<string, unknown>,
+  described: CaptureInfo,
+  place: Place,
+): StoredCapture {
   const { layers, masks } = page;
   need(Array.isArray(layers) && Array.isArray(masks), "its layers are missing");
+  const entries = layers.filter(isObject);
+  const capture = {
+    ...described,
+    kinds: described.kinds.map((kind) => ({ ...kind, ...left(kind, entries, place) })),
+  };
   const built = new Map<string, Layer>();
+  const missing = (what: string) =>
+    new NotStoredError(`${what} is not stored in this ${place}; run the cell to see it.`);
+  const infoOf = (name: string) => {
+    const info = capture.kinds.find((entry) => entry.kind === name);
+    need(info !== undefined, `${name} is not described`);
+    return info;
+  };
   const find = (kind: string, number: number) => {
-    const stored: unknown = layers.find(
-      (entry: unknown) => isObject(entry) && entry.kind === kind && entry.layer === number,
-    );
-    need(isObject(stored), `layer ${number} of ${kind} is not in it`);
+    const stored = entries.find((entry) => entry.kind === kind && entry.layer === number);
+    if (!stored) {
+      need(infoOf(kind).layers.includes(number), `there is no layer ${number} of ${kind}`);
+      throw missing(`Layer ${number}`);
+    }
     return stored;
+  };
+  const build = (kind: string, number: number) => {
+    const name = `${kind}|${number}`;
+    const known = built.get(name);
+    if (known) return known;
+    const stored = find(kind, number);
+    const info = infoOf(kind);
+    const size: [number, number] = [info.queries.text.length, (info.keys ?? info.queries).text.length];
+    const layer = readLayer(file, stored, readMask(file, masks[Number(stored.mask)], size), size);
+    built.set(name, layer);
+    return layer;
   };
   return {
     capture,
     lengths(kind, number, measure) {
-      const { lengths } = find(kind, number);
+      const { lengths, heads } = find(kind, number);
       if (!isObject(lengths) || lengths[measure] === undefined) return undefined;
       const found = float32(file.tensor(String(lengths[measure])).bytes);
-      const info = capture.kinds.find((entry) => entry.kind === kind);
-      const keys = info ? (info.keys ?? info.queries).text.length : 0;
-      need(found.length === this.layer(kind, number).heads * keys, "lengths do not fit their tokens");
+      const info = infoOf(kind);
+      const keys = (info.keys ?? info.queries).text.length;
+      need(found.length === Number(heads) * keys, "lengths do not fit their tokens");
       return found;
     },
     layer(kind, number) {
-      const name = `${kind}|${number}`;
-      const known = built.get(name);
-      if (known) return known;
-      const stored = find(kind, number);
-      const info = capture.kinds.find((entry) => entry.kind === kind);
-      need(info !== undefined, `${kind} is not described`);
-      const size: [number, number] = [info.queries.text.length, (info.keys ?? info.queries).text.length];
-      const layer = readLayer(file, stored, readMask(file, masks[Number(stored.mask)], size), size);
-      built.set(name, layer);
-      return layer;
+      const { only, heads } = find(kind, number);
+      if (!Array.isArray(only)) return build(kind, number);
+      const absent = Array.from({ length: Number(heads) }, (_, head) => head).find(
+        (head) => !only.includes(head),
+      );
+      throw missing(`Head ${absent} of layer ${number}`);
+    },
+    head(kind, number, head) {
+      const { only, heads } = find(kind, number);
+      if (head >= Number(heads)) throw new Error(`Layer ${number} has ${heads} heads.`);
+      const at = Array.isArray(only) ? only.indexOf(head) : head;
+      if (at < 0) throw missing(`Head ${head} of layer ${number}`);
+      return [build(kind, number), at];
     },
   };
+}
+
+/** Says how much of a kind is stored, where that is not all of it. */
+function left(
+  { kind, layers }: KindInfo,
+  entries: Record<string, unknown>[],
+  place: Place,
+): Pick<KindInfo, "stored"> {
+  const own = entries.filter((entry) => entry.kind === kind);
+  const whole = own.filter((entry) => !Array.isArray(entry.only)).length;
+  if (whole === layers.length) return {};
+  const heads = own.reduce((sum, { only }) => sum + (Array.isArray(only) ? only.length : 0), 0);
+  const counted = [
+    ...(whole > 0 || heads === 0 ? [`${whole} of ${layers.length} layers`] : []),
+    ...(heads > 0 ? [`${heads} ${heads === 1 ? "head" : "heads"}`] : []),
+  ];
+  const has: Stored["has"] = ([layer, head]) => {
+    const entry = own.find((one) => one.layer === layer);
+    return entry !== undefined && (!Array.isArray(entry.only) || entry.only.includes(head));
+  };
+  const some = own.map((entry) => Number(entry.layer));
+  return { stored: { text: `${counted.join(" and ")} stored`, place, layers: some, has } };
 }
 
 function readMask(file: Safetensors, stored: unknown, [queries, keys]: [number, number]): Mask {
@@ -107,7 +169,8 @@ function readLayer(
   mask: Mask,
   [nQueries, nKeys]: [number, number],
 ): Layer {
-  const { form, heads } = stored;
+  const { form, only } = stored;
+  const heads = Array.isArray(only) ? only.length : stored.heads;
   need(isNumber(heads), "a layer does not say how many heads it has");
   if (form === "weights") {
     return new PackedWeightsLayer(

@@ -84,10 +84,12 @@ export async function evolution(
   const keys = (kind.keys ?? kind.queries).text.length;
   const data = new Float32Array(kind.layers.length * keys).fill(Number.NaN);
   for (const [index, number] of kind.layers.entries()) {
-    const layer = pack.layer(kind.kind, number);
     const row = data.subarray(index * keys, (index + 1) * keys);
-    if (head === null) row.set(await meanRow(layer, query, breath));
-    else if (head < layer.heads) layer.weights(head, query, row);
+    if (head === null) row.set(await meanRow(pack.layer(kind.kind, number), query, breath));
+    else if (head < (kind.heads[index] as number)) {
+      const [layer, at] = pack.head(kind.kind, number, head);
+      layer.weights(at, query, row);
+    }
     await breath.take();
   }
   return { shape: [kind.layers.length, keys], data };

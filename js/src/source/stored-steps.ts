@@ -7,8 +7,11 @@ const MISSING =
   "This page carries weights only: the scores before softmax, and what they came from, are not in it.";
 
 /** One query's row in its parts; the twin of Python's answer. */
-export function steps(pack: StoredCapture, { kind, layer: number, head, query }: StepsRequest): Reply {
-  const layer = pack.layer(kind, number);
+export function steps(
+  pack: StoredCapture,
+  { kind, layer: number, head: wanted, query }: StepsRequest,
+): Reply {
+  const [layer, head] = pack.head(kind, number, wanted);
   const parts = new Float32Array(3 * layer.keys).fill(Number.NaN);
   const weights = parts.subarray(2 * layer.keys);
   layer.weights(head, query, weights);
@@ -36,10 +39,10 @@ export function steps(pack: StoredCapture, { kind, layer: number, head, query }:
 
 /** The query's vector, then some keys' vectors and behind each its value. */
 export function vectors(pack: StoredCapture, request: VectorsRequest): Reply {
-  const layer = pack.layer(request.kind, request.layer);
+  const [layer, head] = pack.head(request.kind, request.layer, request.head);
   if (!(layer instanceof QueriesKeysLayer)) throw new Error(MISSING);
   const { width } = layer.stored;
-  const found = vectorsOf(layer, request.head, request.query);
+  const found = vectorsOf(layer, head, request.query);
   const [from, to] = request.keys;
   const wide = width + found.valueWidth;
   const data = new Float32Array((1 + to - from) * wide);

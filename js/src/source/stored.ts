@@ -1,8 +1,9 @@
-import { signal } from "@preact/signals-core";
+import { type ReadonlySignal, signal } from "@preact/signals-core";
 import { weigh } from "../attention/layer.js";
 import { Overview } from "../attention/overview.js";
 import type {
   DataRequest,
+  Head,
   KindInfo,
   OverviewRequest,
   OverviewsRequest,
@@ -18,11 +19,15 @@ import { steps, vectors } from "./stored-steps.js";
 
 /** Answers from what the page itself carries. */
 export class StoredChannel implements Channel {
-  readonly status = signal<Status>("stored");
-
-  constructor(readonly pack: Pack) {}
+  constructor(
+    readonly pack: Pack,
+    readonly status: ReadonlySignal<Status> = signal<Status>("stored"),
+    /** Told of every question. */
+    readonly asked: () => void = () => {},
+  ) {}
 
   async ask(request: DataRequest, signal: AbortSignal): Promise<Reply> {
+    this.asked();
     await Promise.resolve();
     signal.throwIfAborted();
     const pack = request.capture === 1 ? this.pack.other : this.pack;
@@ -63,19 +68,18 @@ async function weights(pack: StoredCapture, request: WeightsRequest, breath: Bre
   const [, tall, wide] = shape as [number, number, number];
   const data = new Float32Array(heads.length * tall * wide);
   for (const [index, [number, head]] of heads.entries()) {
-    const layer = pack.layer(request.kind, number);
-    if (head >= layer.heads) throw new Error(`Layer ${number} has ${layer.heads} heads.`);
+    const [layer, at] = pack.head(request.kind, number, head);
     const row = new Float32Array(layer.keys);
     const lengths = pack.lengths(request.kind, number, measure);
     if (measure !== "weights" && measure !== "scores" && !lengths) {
       throw new Error(`This page was saved without “${measure}”.`);
     }
-    for (let at = 0; at < tall; at++) {
-      const query = queries[0] + at;
-      const place = (index * tall + at) * wide;
-      if (measure === "weights" && wide === 1) data[place] = layer.weight(head, query, keys[0]);
+    for (let line = 0; line < tall; line++) {
+      const query = queries[0] + line;
+      const place = (index * tall + line) * wide;
+      if (measure === "weights" && wide === 1) data[place] = layer.weight(at, query, keys[0]);
       else {
-        layer[measure === "scores" ? "scores" : "weights"](head, query, row);
+        layer[measure === "scores" ? "scores" : "weights"](at, query, row);
         if (lengths) weigh(row, lengths, head);
         data.set(row.subarray(keys[0], keys[1]), place);
       }
@@ -86,8 +90,8 @@ async function weights(pack: StoredCapture, request: WeightsRequest, breath: Bre
 }
 
 async function overview(pack: StoredCapture, request: OverviewRequest, breath: Breath): Promise<Reply> {
-  const layer = pack.layer(request.kind, request.layer);
-  const picture = new Overview(layer, request.head, request.size);
+  const [layer, head] = pack.head(request.kind, request.layer, request.head);
+  const picture = new Overview(layer, head, request.size);
   for (let query = 0; query < layer.queries; query++) {
     picture.add(query);
     await breath.take();
@@ -95,19 +99,24 @@ async function overview(pack: StoredCapture, request: OverviewRequest, breath: B
   return { shape: picture.shape, data: picture.cells };
 }
 
+/** Heads that are not stored stay empty, unless none of them is. */
 async function overviews(
   pack: StoredCapture,
   { kind, heads, size }: OverviewsRequest,
   breath: Breath,
 ): Promise<Reply> {
-  const pictures: Reply[] = [];
-  for (const [layer, head] of heads) {
-    pictures.push(await overview(pack, { type: "overview", kind, layer, head, size }, breath));
+  const info = pack.capture.kinds.find((entry) => entry.kind === kind);
+  const isStored = (head: Head) => info?.stored?.has(head) ?? true;
+  const known = heads.some(isStored) ? heads.map(isStored) : heads.map(() => true);
+  const pictures: (Reply | null)[] = [];
+  for (const [at, [layer, head]] of heads.entries()) {
+    const request = { type: "overview", kind, layer, head, size } as const;
+    pictures.push(known[at] ? await overview(pack, request, breath) : null);
   }
-  const [tall = 0, wide = 0] = pictures[0]?.shape ?? [];
-  const data = new Float32Array(heads.length * tall * wide);
+  const [tall = 0, wide = 0] = pictures.find((picture) => picture !== null)?.shape ?? [];
+  const data = new Float32Array(heads.length * tall * wide).fill(Number.NaN);
   pictures.forEach((picture, at) => {
-    data.set(picture.data, at * tall * wide);
+    if (picture) data.set(picture.data, at * tall * wide);
   });
   return { shape: [heads.length, tall, wide], data };
 }

@@ -26,7 +26,8 @@ export function legendText(context: Context, series: readonly Series[], count: L
   const what = `${nounOf(measure.value)}${REACH[formOf(measure.value)]}`;
   const parts = [`Line width: ${what}${SCALES[state.synced.color_scale.value]}`];
   const number = (lines: number) => lines.toLocaleString("en");
-  if (missing) parts.push("some rows are not here yet");
+  const isStored = state.now.kind.value.stored !== undefined;
+  if (missing) parts.push(isStored ? "some heads are not stored" : "some rows are not here yet");
   else if (drawn < all) parts.push(`${number(drawn)} of ${number(all)} lines shown`);
   else if (all === 0) parts.push("no line reaches the threshold");
   else if (threshold.value > 0) parts.push(`${number(all)} lines from ${threshold.value.toFixed(2)} up`);

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import base64
-import gzip
 import hashlib
 import html
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from attnscope.wire.assets import asset
-from attnscope.wire.pack import pack
+from attnscope.wire.budget import compressed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,17 +57,21 @@ def page(capture: Capture, state: Mapping[str, Any], other: Capture | None = Non
     str
         HTML with its script, style and data inside, and a content policy that allows nothing else.
     """
+    return page_of(compressed(capture, state, other), capture.model_name)
+
+
+def page_of(data: bytes, model_name: str) -> str:
+    """Make one page of a compressed pack."""
     script, style = _built("host.js"), _FRAME + _built("widget.css")
-    data = base64.b64encode(gzip.compress(pack(capture, state, other), compresslevel=6, mtime=0)).decode("ascii")
     policy = f"{_NOTHING}; script-src {_hash(script)}; style-src {_hash(style)}"
-    title = " · ".join(filter(None, ["attnscope", capture.model_name]))
+    title = " · ".join(filter(None, ["attnscope", model_name]))
     return _PAGE.format(
         policy=policy,
         generator=GENERATOR,
         version=version("attnscope"),
         title=html.escape(title),
         style=style,
-        data=data,
+        data=base64.b64encode(data).decode("ascii"),
         script=script,
     )
 

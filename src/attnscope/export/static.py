@@ -1,23 +1,66 @@
-"""What a reader without widgets sees: a picture of the view, with words for those who cannot see it."""
+"""What a reader without a live view sees: a picture with words for those who cannot see it, and a page of its own."""
 
 from __future__ import annotations
 
 import base64
+import gzip
 import html
 from typing import TYPE_CHECKING, Any
 
 from attnscope.export import picture
+from attnscope.export.html import page_of
 from attnscope.export.save import shown
+from attnscope.wire.budget import compressed_within, work
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from attnscope.attention.capture import Capture
+    from attnscope.wire.budget import Embed
 
 SCALE = 1.5
+MOST_PAGE = 300_000
+"""Most characters of the page beside a picture; what it stores is chosen to fit."""
+QUICK = 1 << 24
+"""Most multiplications spent on statistics of the heads while a reader waits."""
+
+_OPEN = """const box = document.currentScript.parentElement;
+async function open() {
+  const bytes = Uint8Array.from(atob(page), (char) => char.charCodeAt(0));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  const frame = document.createElement("iframe");
+  frame.sandbox = "allow-scripts allow-downloads";
+  frame.title = box.querySelector("img").alt;
+  frame.style = "box-sizing:border-box;width:100%;border:1px solid #8884;border-radius:8px;height:" + height + "px";
+  frame.srcdoc = await new Response(stream).text();
+  frame.onload = () => { for (const picture of pictures()) picture.style.display = "none"; };
+  box.append(frame);
+}"""
+_SNAPSHOT = """const pictures = () => [box.querySelector("img")];
+open();"""
+_STAND_IN = """const details = box.querySelector("details");
+const seen = (name) => document.querySelectorAll(`[data-attnscope-${name}="${mark}"]`);
+const pictures = () => [...seen("picture"), details];
+const child = box.closest(".jp-OutputArea-child") ?? box;
+const before = child.style.display;
+const isPicture = seen("picture").length > 0;
+let tries = 0;
+child.style.display = "none";
+const timer = setInterval(() => {
+  if (!box.isConnected) return;
+  const isLive = seen("live").length > 0;
+  if (!isLive && ++tries < (isPicture ? 1 : 12)) return;
+  clearInterval(timer);
+  if (isLive) return;
+  child.style.display = before;
+  details.open = !isPicture;
+  if (page) open();
+}, 400);"""
 
 
-def static_bundle(capture: Capture, state: Mapping[str, Any], other: Capture | None = None) -> dict[str, str]:
+def static_bundle(
+    capture: Capture, state: Mapping[str, Any], other: Capture | None = None, mark: str = ""
+) -> dict[str, str]:
     """Give the layers that stand beside the live view: ``image/png`` and ``text/html``, on a light background.
 
     The picture inside ``text/html`` is drawn by the reader's browser, which keeps it sharp and small; as an image it
@@ -31,12 +74,80 @@ def static_bundle(capture: Capture, state: Mapping[str, Any], other: Capture | N
         The public traits.
     other
         What it is compared with.
+    mark
+        The widget's, by which its stand-in finds the picture.
     """
-    view = {**shown(capture, state, other), "theme": "light"}
-    drawing = base64.b64encode(picture.svg(capture, compare=other, **view).encode()).decode("ascii")
-    words = html.escape(picture.alt_text(capture, compare=other, **view), quote=True)
-    png = picture.png(capture, compare=other, **view, scale=SCALE)
+    view = _view(capture, state, other)
     return {
-        "image/png": base64.b64encode(png).decode("ascii"),
-        "text/html": f'<img src="data:image/svg+xml;base64,{drawing}" alt="{words}" style="max-width:100%">',
+        "image/png": base64.b64encode(picture.png(capture, **view, scale=SCALE)).decode("ascii"),
+        "text/html": _image(capture, view, f' data-attnscope-picture="{mark}"' if mark else ""),
     }
+
+
+def snapshot_bundle(capture: Capture, state: Mapping[str, Any], other: Capture | None = None) -> dict[str, str]:
+    """Give the layers of a display without a live view: a picture, and where scripts run, a page in its place.
+
+    The page runs in a frame that is closed off from the notebook, holds what fits in :data:`MOST_PAGE`, and says what
+    it does not hold. Where scripts are taken out, the picture stays.
+    """
+    bundle = static_bundle(capture, state, other)
+    page = _packed_page(capture, state, other)
+    if page:
+        bundle["text/html"] = f"<div>{bundle['text/html']}{_script(page, state, '', _SNAPSHOT)}</div>"
+    return bundle
+
+
+def stand_in(
+    capture: Capture, state: Mapping[str, Any], other: Capture | None, mark: str, embed: Embed = "auto"
+) -> str:
+    """Give the HTML that stands beside a live view for the day it cannot be had.
+
+    While the view is there this hides itself. Where there is none, it opens a page like the one of a snapshot; where
+    scripts are taken out, it is one line to unfold, with the picture in it.
+
+    Parameters
+    ----------
+    mark
+        The widget's.
+    embed
+        ``"none"`` for the picture alone, ``"selection"`` for a page that holds what is selected.
+    """
+    page = _packed_page(capture, state, other, embed)
+    view = _view(capture, state, other)
+    return (
+        f'<div data-attnscope-standin="{mark}"><details><summary>No view above? Here is a picture of it.</summary>'
+        f"{_image(capture, view)}</details>{_script(page, state, mark, _STAND_IN)}</div>"
+    )
+
+
+def words(capture: Capture, state: Mapping[str, Any], other: Capture | None = None) -> str:
+    """Say what a view shows."""
+    return picture.alt_text(capture, **_view(capture, state, other))
+
+
+def _view(capture: Capture, state: Mapping[str, Any], other: Capture | None) -> dict[str, Any]:
+    return {**shown(capture, state, other), "theme": "light", "compare": other}
+
+
+def _image(capture: Capture, view: Mapping[str, Any], attributes: str = "") -> str:
+    drawing = base64.b64encode(picture.svg(capture, **view).encode()).decode("ascii")
+    alt = html.escape(picture.alt_text(capture, **view), quote=True)
+    return f'<img src="data:image/svg+xml;base64,{drawing}" alt="{alt}" style="max-width:100%"{attributes}>'
+
+
+def _packed_page(capture: Capture, state: Mapping[str, Any], other: Capture | None, embed: Embed = "auto") -> str:
+    """Compress a page that fits; empty where none does."""
+    if embed == "none":
+        return ""
+    room = MOST_PAGE - len(_text(page_of(b"", capture.model_name)))
+    packed = compressed_within(capture, state, other, megabytes=room / 1e6, embed=embed, judged=work(capture) <= QUICK)
+    return "" if packed is None else _text(page_of(packed.data, capture.model_name))
+
+
+def _text(page: str) -> str:
+    return base64.b64encode(gzip.compress(page.encode(), compresslevel=9, mtime=0)).decode("ascii")
+
+
+def _script(page: str, state: Mapping[str, Any], mark: str, rest: str) -> str:
+    given = f'const page = "{page}", height = {int(state["height"]) + 2}, mark = "{mark}";'
+    return f"<script>{{\n{given}\n{_OPEN}\n{rest}\n}}</script>"

@@ -35,6 +35,28 @@ class Selection:
     key_tokens: list[str]
 
 
+class Snapshot:
+    """What was on screen, to display without a live view; made by :meth:`AttentionWidget.snapshot`.
+
+    Parameters
+    ----------
+    bundle
+        Its layers, by MIME type.
+    words
+        What it shows.
+    """
+
+    def __init__(self, bundle: Mapping[str, str], words: str) -> None:
+        self._bundle = bundle
+        self._words = words
+
+    def __repr__(self) -> str:
+        return self._words
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        return {**self._bundle, "text/plain": self._words}
+
+
 def selection_of(state: Mapping[str, Any], queries: Tokens, keys: Tokens) -> Selection:
     """Read what is selected off the traits."""
     rows = _together(state["query"], state["more_queries"])

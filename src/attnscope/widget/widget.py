@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import anywidget
 import traitlets as t
 
-from attnscope.widget.keeping import Selection, selection_of, snippet_of
+from attnscope.widget.cell_end import at_cell_end
+from attnscope.widget.keeping import Selection, Snapshot, selection_of, snippet_of
 from attnscope.widget.requests import RequestDesk
 from attnscope.widget.selection import (
     checked_heads,
@@ -19,6 +21,7 @@ from attnscope.widget.selection import (
     layer_of_heads,
     require_capture,
 )
+from attnscope.widget.storing import Store
 from attnscope.widget.traits import PUBLIC, Traits, refuse_unknown
 from attnscope.wire.assets import asset
 from attnscope.wire.comparing import describe_comparison, with_change
@@ -66,6 +69,8 @@ class AttentionWidget(Traits, anywidget.AnyWidget):
     model, tokenizer
         The model that was captured, and what names its predictions: with them the page can switch heads off and see
         what the model says instead. Without them it only looks.
+    embed, embed_megabytes
+        What is stored with the notebook, and within how many megabytes; see the traits.
     **traits
         Any other trait below.
     """
@@ -76,6 +81,14 @@ class AttentionWidget(Traits, anywidget.AnyWidget):
     _capture = t.Dict().tag(sync=True)
     _compare = t.Dict().tag(sync=True)
     _first: t.List[Any] = t.List().tag(sync=True)
+    _mark = t.Unicode().tag(sync=True)
+
+    embed = t.Enum(("auto", "all", "selection", "none"), default_value="auto")
+    """What is stored with the notebook, so that it works without a kernel: ``"auto"`` for all of the capture where it
+    fits, else for what is selected and what else fits; ``"all"`` whatever its size; ``"selection"`` for the selected
+    heads alone; ``"none"``. It is queries and keys, or weights to 1 / 131070 where only those fit."""
+    embed_megabytes = t.Float(2.0, min=0.0)
+    """Most megabytes (10⁶ characters of the notebook's file) that ``"auto"`` and ``"selection"`` may store."""
 
     def __init__(
         self,
@@ -91,6 +104,8 @@ class AttentionWidget(Traits, anywidget.AnyWidget):
         compare: Capture | None = None,
         model: Any = None,
         tokenizer: Any = None,
+        embed: str = "auto",
+        embed_megabytes: float = 2.0,
         **traits: Any,
     ) -> None:
         require_capture(capture)
@@ -111,6 +126,8 @@ class AttentionWidget(Traits, anywidget.AnyWidget):
         self._model, self._tokenizer = model, tokenizer
         compared: Any = {} if compare is None else describe_comparison(capture, compare)
         self._desk = RequestDesk(self._held(), self._send_reply)
+        self._store = Store(self._send_stored)
+        self._has_stand_in = False
         self._stop: Callable[[], object] | None = None
         super().__init__(
             _capture=self._described(compared),
@@ -123,6 +140,9 @@ class AttentionWidget(Traits, anywidget.AnyWidget):
             query=query,
             height=height,
             theme=theme,
+            embed=embed,
+            embed_megabytes=embed_megabytes,
+            _mark=uuid4().hex,
             **traits,
         )
         self.on_msg(self._on_message)
@@ -153,6 +173,7 @@ class AttentionWidget(Traits, anywidget.AnyWidget):
         self._shown = capture
         compared: Any = {} if self.compared is None else describe_comparison(capture, self.compared)
         self._desk.show(self._held())
+        self._store.clear()
         with self.hold_sync():
             self.spans = fitting_spans(attention, self.spans)
             self.more_queries = [at for at in self.more_queries if at < len(attention.queries)]
@@ -179,6 +200,17 @@ class AttentionWidget(Traits, anywidget.AnyWidget):
         from attnscope.export.save import save
 
         save(self.capture, self._state(), path, self.compared)
+
+    def snapshot(self) -> Snapshot:
+        """Give what is on screen now to display without a live view: a picture, and a page to look around in.
+
+        It does not change any more, needs no kernel, and shows in every reader of notebooks: ``display(w.snapshot())``,
+        or as the last line of a cell. Where scripts are taken out, the picture is what is left.
+        """
+        from attnscope.export.static import snapshot_bundle, words
+
+        given = self.capture, self._state(), self.compared
+        return Snapshot(snapshot_bundle(*given), words(*given))
 
     @classmethod
     def follow(cls, model: Any, tokenizer: Any, *, widget: AttentionWidget | None = None, **traits: Any) -> Live:
@@ -237,6 +269,7 @@ class AttentionWidget(Traits, anywidget.AnyWidget):
         """Close the widget and stop answering its page."""
         if hasattr(self, "_desk"):
             self._desk.close()
+            self._store.close()
         super().close()
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
@@ -245,8 +278,29 @@ class AttentionWidget(Traits, anywidget.AnyWidget):
             return None
         from attnscope.export.static import static_bundle
 
+        if not self._has_stand_in:
+            self._has_stand_in = True
+            at_cell_end(self._end_cell)
         data, metadata = bundle
-        return {**data, **static_bundle(self.capture, self._state(), self.compared)}, metadata
+        return {**data, **static_bundle(self.capture, self._state(), self.compared, self._mark)}, metadata
+
+    def _end_cell(self, is_watched: bool) -> None:
+        """Show what stands in for the view where it cannot be had, and store at once what cannot be sent later."""
+        from IPython.display import display
+
+        from attnscope.export.static import stand_in
+
+        self._has_stand_in = False
+        if self.comm is None:
+            return
+        embed: Any = self.embed
+        html = stand_in(self.capture, self._state(), self.compared, self._mark, embed)
+        display({"text/html": html}, raw=True)  # type: ignore[no-untyped-call]  # IPython has no types
+        if not is_watched:
+            self._store.fill(*self._stored())
+
+    def _stored(self) -> tuple[Any, ...]:
+        return self.capture, self.compared, self._state(), self.embed, self.embed_megabytes
 
     def _held(self) -> Held:
         return Held(self._shown, self.compared, self._model, self._tokenizer)
@@ -262,9 +316,18 @@ class AttentionWidget(Traits, anywidget.AnyWidget):
         if self.comm is not None:
             self.send(reply, buffers)
 
+    def _send_stored(self, data: bytes) -> None:
+        if self.comm is not None:  # no trait: it would travel before the view whenever a page is loaded anew
+            self._send({"method": "update", "state": {}, "buffer_paths": [["_stored"]]}, buffers=[data])
+
     def _on_message(self, _widget: Any, content: Any, _buffers: Any) -> None:
         if isinstance(content, dict) and content.get("type") == "stop":
             if self._stop is not None:
                 self._stop()
+            return
+        if isinstance(content, dict) and content.get("type") == "store":
+            has = content.get("has")
+            if self._stop is None and isinstance(has, int):
+                self._store.fill_later(*self._stored(), has=has)
             return
         self._desk.take(content)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,33 +16,45 @@ from attnscope.wire.answer import answer
 from attnscope.wire.comparing import describe_comparison, with_change
 from attnscope.wire.describe import describe
 from attnscope.wire.known import known
+from attnscope.wire.plan import everything
 from attnscope.wire.question import Held
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from attnscope.attention.capture import Attention, Capture
+    from attnscope.attention.capture import Capture
     from attnscope.attention.layers import Layer
     from attnscope.attention.mask import Mask
+    from attnscope.wire.plan import Plan
     from attnscope.wire.protocol import CaptureInfo
 
-SMALL = 1 << 21
-"""Bytes of queries and keys that are stored whatever the weights would take, since they also give scores: 2 MiB."""
 PACKED_ERROR = 0.5 / 65535
 """Largest error of a packed weight."""
 
 
-def pack(capture: Capture, state: Mapping[str, Any], other: Capture | None = None) -> bytes:
+def pack(
+    capture: Capture,
+    state: Mapping[str, Any],
+    other: Capture | None = None,
+    *,
+    plans: Sequence[Plan] | None = None,
+    judged: bool = True,
+) -> bytes:
     """Pack a capture and the state of a view.
 
     Parameters
     ----------
     capture
-        The capture; all of it is stored.
+        The capture.
     state
         The public traits to start with.
     other
         The capture it is compared with, stored too.
+    plans
+        What is stored of the capture, and of the other; all of them, where it is not said.
+    judged
+        Whether to store what is said of every head, its statistics, roles and findings, which takes a pass over all of
+        them.
 
     Returns
     -------
@@ -51,82 +62,77 @@ def pack(capture: Capture, state: Mapping[str, Any], other: Capture | None = Non
         A safetensors file, see README.md.
     """
     arrays: dict[str, np.ndarray] = {}
-    page = {**_stored(capture, arrays), "state": dict(state)}
+    plan, *others = plans or [everything(one) for one in (capture, other) if one is not None]
+    page = {**_stored(capture, plan, arrays), "state": dict(state)}
     if other is not None:
         compared = describe_comparison(capture, other)
-        page["other"] = {**compared, **_stored(other, arrays)}
+        page["other"] = {**compared, **_stored(other, others[0], arrays)}
         with_change(page["capture"], compared)
+    if not judged:
+        for kind in page["capture"]["kinds"]:
+            kind["statistics"] = []
     page["first"] = _first(page["capture"], Held(capture, other), arrays)
     return save(arrays, {"page": json.dumps(page)})
 
 
-def _stored(capture: Capture, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+def _stored(capture: Capture, plan: Plan, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
     masks: dict[int, int] = {}
     described_masks: list[dict[str, Any]] = []
-    layers, packed = [], False
+    layers = []
     for attention in capture.attention.values():
-        form = _form(attention)
-        packed |= form == "weights"
-        for number, layer in attention.stored.items():
+        for number, heads in sorted(plan.heads[attention.kind].items()):
+            layer = attention.stored[number]
             if id(layer.mask) not in masks:
                 masks[id(layer.mask)] = len(described_masks)
                 described_masks.append(_mask(layer.mask, arrays))
-            if form == "queries_keys":
+            if plan.forms[attention.kind] == "queries_keys":
                 assert isinstance(layer, QueriesKeys)
-                described = _queries_keys(layer, arrays)
+                described = _queries_keys(layer, heads, arrays)
             else:
-                described = _weights(layer, arrays)
+                described = _weights(layer, heads, arrays)
             handed = {name: _put(each, arrays) for name, each in lengths(attention, number).items()}
             layers.append(
                 {"kind": attention.kind, "layer": number, "mask": masks[id(layer.mask)], **described}
                 | ({"lengths": handed} if handed else {})
+                | ({"only": list(heads)} if len(heads) < layer.n_heads else {})
             )
-    info = describe(capture, error=PACKED_ERROR if packed else 0.0)
+    info = describe(capture)
     for kind in info["kinds"]:
-        left_out = {"rollout", "gradient"} | ({"scores"} if _form(capture[kind["kind"]]) == "weights" else set())
+        left_out = {"rollout", "gradient"}
+        if plan.forms[kind["kind"]] == "weights":
+            kind["notes"]["error"] = PACKED_ERROR
+            left_out.add("scores")
         kind["measures"] = [name for name in kind["measures"] if name not in left_out]
     return {"capture": info, "layers": layers, "masks": described_masks}
 
 
-def _form(attention: Attention) -> str:
-    """Choose the form of one kind: queries and keys where they can be and are small, else packed weights."""
-    layers = list(attention.stored.values())
-    if not all(isinstance(layer, QueriesKeys) for layer in layers):
-        return "weights"
-    vectors = sum(
-        4 * layer.width * (layer.n_heads * layer.n_queries + layer.n_key_heads * layer.n_keys)
-        for layer in layers
-        if isinstance(layer, QueriesKeys)
-    )
-    biases = [layer.bias for layer in layers if isinstance(layer, QueriesKeys)]
-    vectors += sum(4 * math.prod(bias.shape) for bias in biases if bias is not None)
-    weights = sum(2 * layer.n_heads * int(layer.mask.counts().sum()) for layer in layers)
-    return "queries_keys" if vectors <= max(weights, SMALL) else "weights"
-
-
-def _queries_keys(layer: QueriesKeys, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
-    """Store a layer, with the bias of its scores and the values where there are any."""
-    more = {"bias": layer.bias, "values": layer.values}
+def _queries_keys(layer: QueriesKeys, heads: Sequence[int], arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Store heads of a layer, with the bias of their scores and the values where there are any."""
+    is_whole = len(heads) == layer.n_heads
+    at = slice(None) if is_whole else list(heads)
+    key_at = slice(None) if is_whole else [head // layer.group_size for head in heads]
+    bias_at = at if layer.bias is not None and layer.bias.shape[0] > 1 else slice(None)
+    optional = {"bias": (layer.bias, bias_at), "values": (layer.values, key_at)}
     return {
         "form": "queries_keys",
         "heads": layer.n_heads,
-        "key_heads": layer.n_key_heads,
+        "key_heads": layer.n_key_heads if is_whole else len(heads),
         "width": layer.width,
         "scale": layer.scale,
         "softcap": layer.softcap,
-        "sinks": None if layer.sinks is None else _put(to_float32(layer.sinks), arrays),
-        "queries": _put(to_float32(layer.queries), arrays),
-        "keys": _put(to_float32(layer.keys), arrays),
-        **{name: _put(to_float32(array), arrays) for name, array in more.items() if array is not None},
+        "sinks": None if layer.sinks is None else _put(to_float32(layer.sinks)[at], arrays),
+        "queries": _put(to_float32(layer.queries)[at], arrays),
+        "keys": _put(to_float32(layer.keys)[key_at], arrays),
+        **{name: _put(to_float32(array)[at], arrays) for name, (array, at) in optional.items() if array is not None},
     }
 
 
-def _weights(layer: Layer, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+def _weights(layer: Layer, heads: Sequence[int], arrays: dict[str, np.ndarray]) -> dict[str, Any]:
     allowed = layer.mask.allowed(slice(None))
-    cells = np.empty((layer.n_heads, int(allowed.sum())), np.uint16)
-    for head in range(layer.n_heads):
+    cells = np.empty((len(heads), int(allowed.sum())), np.uint16)
+    for at, head in enumerate(heads):
         weights = layer.weight_rows(head, slice(None))[allowed]
-        cells[head] = np.rint(np.clip(weights, 0, 1).astype(np.float64) * 65535)
+        cells[at] = np.rint(np.clip(weights, 0, 1).astype(np.float64) * 65535)
     return {"form": "weights", "heads": layer.n_heads, "weights": _put(cells, arrays)}
 
 
@@ -143,6 +149,8 @@ def _first(info: CaptureInfo, held: Held, arrays: dict[str, np.ndarray]) -> list
     requests: list[dict[str, Any]] = []
     for kind in info["kinds"]:
         name = kind["kind"]
+        if not kind["statistics"]:
+            continue
         known(held.capture, name, measures_of(held.capture, name).values())  # all of them in one pass
         requests += [{"type": "statistic", "kind": name, "statistic": one} for one in kind["statistics"]]
         requests += [{"type": one, "kind": name} for one in ("roles", "findings", "links", "likeness")]

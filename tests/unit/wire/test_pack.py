@@ -6,7 +6,7 @@ import pytest
 from safetensors.numpy import load as read
 
 from attnscope import from_attentions, from_queries_keys
-from attnscope.wire import pack as packing
+from attnscope.wire import plan as planning
 from attnscope.wire.describe import describe
 from attnscope.wire.first import first_answers
 from attnscope.wire.pack import PACKED_ERROR, pack
@@ -29,7 +29,7 @@ def visible(mask, arrays, n_queries, n_keys):
 
 @pytest.mark.parametrize("causal", [True, False])
 def test_packed_weights_keep_their_stated_error(causal, monkeypatch):
-    monkeypatch.setattr(packing, "SMALL", 0)
+    monkeypatch.setattr(planning, "SMALL", 0)
     rng = np.random.default_rng(0)
     capture = from_queries_keys(
         [rng.normal(size=(3, 6, 64)) * 3 for _ in range(2)],
