@@ -21,8 +21,8 @@ examples:
   attnscope page -m google/mt5-small "A red house." --target "Ein rotes Haus." --kind cross
   attnscope page --capture run.safetensors                  what capture.save(...) wrote: no model is run
 
-Without --target an encoder-decoder writes its text itself. With --query and --key, and no head, the page opens at the
-head that links the two most strongly.
+Without --target an encoder-decoder writes its text itself. Where no head is named, the page opens at the head that
+links --query to --key most strongly, or that changed most with --compare.
 """
 PICTURE_EXAMPLES = """\
 examples:

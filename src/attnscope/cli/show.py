@@ -10,7 +10,7 @@ from attnscope import AttentionWidget, analysis
 from attnscope.cli.captures import first_and_second, require_input
 from attnscope.cli.console import Console
 from attnscope.cli.files import checked_output
-from attnscope.errors import InputError, NotFoundError
+from attnscope.errors import AttnscopeError, InputError, NotFoundError
 from attnscope.widget.traits import VIEWS
 from attnscope.wire.protocol import MEASURES
 
@@ -43,7 +43,7 @@ def _write(given: argparse.Namespace, path: Path) -> None:
     require_input(given)
     console = Console(quiet=given.quiet)
     first, second = first_and_second(given, console)
-    widget = AttentionWidget(first, compare=second, **selection(first, given))
+    widget = AttentionWidget(first, compare=second, **selection(first, second, given))
     with console.step(f"writing {path}"):
         save(widget, path)
     console.wrote(path, told(first))
@@ -72,8 +72,8 @@ def told(shown: Capture) -> str:
     return " · ".join(part for part in parts if part)
 
 
-def selection(shown: Capture, given: argparse.Namespace) -> dict[str, Any]:
-    """Give the traits that were asked for."""
+def selection(shown: Capture, second: Capture | None, given: argparse.Namespace) -> dict[str, Any]:
+    """Give the traits that were asked for; what was not is chosen to show what was."""
     kind = given.kind or shown.kinds[0]
     if kind not in shown.kinds:
         raise InputError(f"There is no {kind!r} attention here, only {', '.join(shown.kinds)}.")
@@ -83,8 +83,11 @@ def selection(shown: Capture, given: argparse.Namespace) -> dict[str, Any]:
     heads = None if given.head is None else [[_layer(shown, kind, layer), head] for head in given.head]
     if heads is None and layer is None and query is not None and key is not None:
         heads = linking(shown, query, key, kind)
+    elif heads is None and layer is None and second is not None:
+        heads = _most_changed(shown, second, kind)
     chosen = {"kind": kind, "layer": layer, "heads": heads, "query": query, "key": key}
-    chosen |= {name: getattr(given, name) for name in ("view", "measure", "theme")}
+    chosen |= {"view": given.view or (None if second is None else "compare")}
+    chosen |= {name: getattr(given, name) for name in ("measure", "theme")}
     return {name: value for name, value in chosen.items() if value is not None}
 
 
@@ -92,6 +95,15 @@ def linking(shown: Capture, query: int, key: int, kind: str) -> list[list[int]]:
     """Give the head with the largest weight from a query to a key."""
     hits = analysis.find_heads(shown, query, key, direction="forward", k=1, kind=kind)
     return [[hit.layer, hit.head] for hit in hits]
+
+
+def _most_changed(shown: Capture, second: Capture, kind: str) -> list[list[int]] | None:
+    """Give the head that changed most; None where this kind cannot be compared, which the page says itself."""
+    try:
+        ranked = analysis.compare(shown, second, kind=kind).ranked()
+    except AttnscopeError:
+        return None
+    return [[layer, head] for layer, head, _ in ranked[:1]] or None
 
 
 def _layer(shown: Capture, kind: str, layer: int | None) -> int:

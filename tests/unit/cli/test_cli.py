@@ -161,9 +161,14 @@ def test_an_encoder_decoder_reads_a_target_or_writes_by_itself(here, models):
 
 
 def test_two_texts_and_two_models_are_compared(here, models):
-    assert main(["page", "-m", str(models / "bert"), TEXT, "--compare", "The dog sat.", "--view", "compare"]) == 0
-    other = stored(here / "attention.html")["other"]["capture"]["kinds"][0]["queries"]["text"]
-    assert "dog" in other
+    assert main(["page", "-m", str(models / "bert"), TEXT, "--compare", "The dog sat."]) == 0
+    page = stored(here / "attention.html")
+    assert "dog" in page["other"]["capture"]["kinds"][0]["queries"]["text"]
+    loaded = load_model(str(models / "bert"))
+    a, b = (attnscope.capture(*loaded, text) for text in (TEXT, "The dog sat."))
+    change = attnscope.analysis.compare(a, b).change
+    assert page["state"]["heads"] == [list(map(int, np.unravel_index(np.nanargmax(change), change.shape)))]
+    assert page["state"]["view"] == "compare"
     models_compared = ["--compare-model", str(models / "bert")]
     assert main(["page", "-m", str(models / "bert"), TEXT, *models_compared]) == 0
     assert "cat" in stored(here / "attention.html")["other"]["capture"]["kinds"][0]["queries"]["text"]
