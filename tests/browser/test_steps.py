@@ -110,6 +110,7 @@ def test_mouse_sorts_points_pins_and_plays(page, tmp_path, minilm_values):
     temperature = float(slider.get_attribute("aria-valuetext"))
     assert temperature > 5
     expect(widget.root.get_by_text("not the model's own numbers")).to_be_visible()
+    assert widget.resting_box(slider) == box, "the slider moves from under the pointer"
     place = int(slider.input_value())
     played = steps(minilm_values, 5, 11, query, temperature=10 ** (place / 100))
     shown = numbers(widget, 2)

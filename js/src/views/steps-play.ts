@@ -13,6 +13,8 @@ export const temperatureAt = (place: number): number => (place === 0 ? 1 : 10 **
 
 export interface PlayBar {
   element: HTMLElement;
+  /** Says that the numbers are not the model's; apart, so that the slider stays where it is while it is drawn. */
+  sign: HTMLElement;
   play: Signal<Play>;
   /** Says what can be played with here: the scale, or null where there is none. */
   allow(scale: number | null): void;
@@ -62,10 +64,10 @@ export function makePlayBar({ life }: Context): PlayBar {
     el("label", { class: "field" }, el("span", {}, "temperature"), slider, number),
     scale.element,
     reset,
-    sign,
   );
   return {
     element,
+    sign,
     play,
     allow(found) {
       const fixed = found === null || found === 1;

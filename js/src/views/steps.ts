@@ -86,7 +86,7 @@ class Steps implements View {
       { class: "steps" },
       el("div", { class: "steps-top" }, this.#sentence),
       el("div", { class: "steps-bar" }, asker, this.#play.element),
-      this.#facts,
+      el("div", { class: "steps-told" }, this.#facts, this.#play.sign),
       this.#table.scroller,
       this.#strips.element,
       this.#note,
