@@ -1,5 +1,5 @@
 import { atEnd, clamp, givenUp } from "./basics.js";
-import { type Context, paletteOf } from "./context.js";
+import type { Context } from "./context.js";
 import { makeAbsent } from "./controls/absent.js";
 import { makeBottomBar } from "./controls/bottombar.js";
 import { makeInspector } from "./controls/inspector.js";
@@ -10,7 +10,7 @@ import { makeTooltip } from "./controls/tooltip.js";
 import { makeTopBar } from "./controls/topbar.js";
 import { Data } from "./data.js";
 import { el, onSize, setAttribute, setStyle, setText, watch } from "./dom.js";
-import { download } from "./picture.js";
+import { saveView } from "./picture.js";
 import { Scheduler } from "./scheduler.js";
 import type { Source } from "./source.js";
 import type { State } from "./state.js";
@@ -52,7 +52,7 @@ export function mount(
   const id = `attnscope-panel-${++serial}-${Math.random().toString(36).slice(2, 7)}`;
   const panel = el("div", { class: "panel", role: "tabpanel", id, tabindex: 0 });
   let view: View | null = null;
-  const save = () => download(state, view?.picture() ?? null, paletteOf(state));
+  const save = (raster: boolean) => void saveView(context, view, raster);
   const fold = (rail: string) => {
     const open = root.dataset.open === rail ? undefined : rail;
     setAttribute(root, "data-open", open);

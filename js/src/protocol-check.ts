@@ -216,6 +216,8 @@ export function isRequest(value: unknown): value is DataRequest {
       return isCount(value.layer) && isCount(value.head) && isCount(value.query);
     case "flow":
       return isCount(value.query) && isCount(value.level) && isCount(value.edges);
+    case "figure":
+      return isObject(value.state) && isObject(value.choices);
     case "picture":
       return isCount(value.number);
     case "evolution":

@@ -184,6 +184,16 @@ export interface PictureRequest {
   number: number;
 }
 
+/** What is on the screen, to be drawn as vectors. */
+export interface FigureRequest {
+  type: "figure";
+  kind: string;
+  /** The public state, with the theme as it looks. */
+  state: Fields;
+  /** What only the page knows of its view. */
+  choices: Fields;
+}
+
 export interface AblateRequest {
   type: "ablate";
   kind: string;
@@ -201,6 +211,7 @@ export type DataRequest = (
   | FlowRequest
   | EvolutionRequest
   | PictureRequest
+  | FigureRequest
   | OverviewsRequest
   | HeadsRequest
   | AblateRequest

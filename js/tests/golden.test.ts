@@ -116,6 +116,7 @@ test("what the page asks is what Python is tested to answer", async () => {
     { type: "flow", kind: "self", query: 5, level: 2, edges: 9, excess: true },
     { type: "evolution", kind: "self", query: 5, head: null },
     { type: "picture", kind: "self", number: 0 },
+    { type: "figure", kind: "self", state: { view: "links", heads: [[1, 2]] }, choices: { keys: [0, 4] } },
     { type: "findings", kind: "self" },
     { type: "links", kind: "self" },
     { type: "ablate", kind: "self", heads: [[1, 2]], query: 5 },

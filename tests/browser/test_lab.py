@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -252,6 +253,23 @@ def test_a_running_cell_delays_the_page_at_most(kernel, widget):
     assert max(widget.numbers("Layer 0 · Head 5")) == pytest.approx(expected, abs=1e-7)
     cell.result(60)
     expect(widget.root.locator('[data-status="live"]')).to_be_visible()
+
+
+def test_the_page_saves_vectors_that_python_draws(notebook, kernel, widget):
+    kernel.run("w.query, w.view = 8, 'steps'")
+    expect(widget.tab("Steps")).to_have_attribute("aria-selected", "true")
+    widget.wait()
+    save = widget.root.get_by_role("button", name="Save this view as a picture")
+    expect(save).to_have_attribute("title", re.compile("SVG, drawn by the kernel"))
+    with notebook.page.expect_download() as saved:
+        save.click()
+    drawing = Path(saved.value.path()).read_text(encoding="utf-8")
+    assert saved.value.suggested_filename.endswith("-steps.svg")
+    assert "<image" not in drawing
+    assert ">0.712<" in drawing
+    with notebook.page.expect_download() as pixels:
+        save.click(modifiers=["Shift"])
+    assert pixels.value.suggested_filename.endswith("-steps.png")
 
 
 def test_a_restarted_kernel_leaves_the_page_usable(notebook, kernel, widget):

@@ -8,6 +8,7 @@ from safetensors.numpy import load
 
 from attnscope.wire.answer import answer
 from attnscope.wire.answers import ANSWERS
+from attnscope.wire.question import Held
 from tests.unit.wire.test_pack import unpack
 from tests.wire.golden import FOLDER, cases, files
 
@@ -45,6 +46,6 @@ def test_what_the_page_asks_is_answered():
     assert {request["type"] for request in asked} == {*ANSWERS, "hello", "cancel"}
     for request in asked:
         if request["type"] != "cancel":
-            reply, _ = answer(cases()["causal"], request)
+            reply, _ = answer(Held(cases()["causal"], draw=str), request)
             wanted = {"ModelError"} if request["type"] == "ablate" else set()  # the golden captures are of no model
             assert {reply["error"]["name"] for _ in [0] if "error" in reply} == wanted, (request, reply)

@@ -1,5 +1,6 @@
 import type { Context } from "../context.js";
 import { button, el, onSize, revealIn, setAttribute, setText, watch } from "../dom.js";
+import { drawsVectors, SAVES } from "../picture.js";
 import type { KindInfo } from "../protocol.js";
 import { fittingViews, VIEWS, viewOf } from "../views/registry.js";
 import { setOptions } from "./fields.js";
@@ -23,7 +24,7 @@ export function makeTopBar(
   context: Context,
   panel: string,
   table: HTMLElement,
-  save: () => void,
+  save: (raster: boolean) => void,
   fold: (rail: string) => void,
 ): TopBar {
   const { state, life } = context;
@@ -59,10 +60,12 @@ export function makeTopBar(
   });
   const saver = button(
     { class: "save", "aria-label": "Save this view as a picture" },
-    save,
+    () => {},
     "⤓ ",
     el("span", {}, "Save"),
   );
+  saver.addEventListener("click", ({ shiftKey }) => save(shiftKey), { signal: life });
+  watch(life, () => setAttribute(saver, "title", SAVES[drawsVectors(context) ? "vector" : "raster"]));
   const element = el("div", { class: "topbar" }, title, folds, tablist, table, saver);
   return { element, tabs };
 }

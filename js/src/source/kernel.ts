@@ -47,6 +47,7 @@ const LONG = new Set([
   "findings",
   "links",
   "ablate",
+  "figure",
 ]);
 const NO_ANSWER = "The kernel does not answer. It may be busy or gone; what is already here still works.";
 

@@ -182,6 +182,10 @@ class Compare implements View {
     setText(this.#note, notes.join(" · "));
   }
 
+  choices() {
+    return { mode: this.#mode, by_size: this.#bySize };
+  }
+
   picture(): HTMLCanvasElement | null {
     if (this.#mode === "row") return null;
     const shown = this.#panes.canvases;

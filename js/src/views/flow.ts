@@ -320,6 +320,12 @@ class Flow implements View {
     else if (x + wide > frame.width) this.#scroller.scrollLeft += x + wide - frame.width;
   }
 
+  choices() {
+    const { isRouted, all, excess, level } = this.#choices;
+    const most = this.context.state.now.kind.value.layers.length;
+    return { layered: !isRouted, all: all.value, excess: excess.value, level: level.value ?? most };
+  }
+
   picture(): HTMLCanvasElement | null {
     const drawn = this.#drawn;
     if (!drawn) return null;

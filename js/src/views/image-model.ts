@@ -75,6 +75,14 @@ export function placeAt({ places }: Scene, x: number, y: number): number {
   );
 }
 
+/** How many places right and down an arrow goes. */
+export const ARROWS: Record<string, readonly [right: number, down: number]> = {
+  ArrowLeft: [-1, 0],
+  ArrowRight: [1, 0],
+  ArrowUp: [0, -1],
+  ArrowDown: [0, 1],
+};
+
 /** The nearest place in a direction; the place itself at an edge. */
 export function neighbour({ places }: Scene, from: number, right: number, down: number): number {
   const here = places[from];

@@ -12,7 +12,7 @@ import { outlinePlace, paintPatches, paintSeconds, type Rect } from "../draw/pat
 import { GridCell } from "../gridcell.js";
 import { makeColorScale } from "../scale.js";
 import type { Side } from "../state.js";
-import { fitBox, neighbour, placeAt, type Scene, sceneSide, scenesOf } from "./image-model.js";
+import { ARROWS, fitBox, neighbour, placeAt, type Scene, sceneSide, scenesOf } from "./image-model.js";
 import { domainFor, other, type Shown, sayPlace, sceneNote, valueAt } from "./image-note.js";
 import { Pictures } from "./image-picture.js";
 import { Words } from "./image-words.js";
@@ -362,17 +362,11 @@ class ImageView implements View {
   #key(event: KeyboardEvent): void {
     const shown = this.#shown;
     if (!shown || isShortcut(event)) return;
-    const moves: Record<string, [number, number]> = {
-      ArrowLeft: [-1, 0],
-      ArrowRight: [1, 0],
-      ArrowUp: [0, -1],
-      ArrowDown: [0, 1],
-    };
-    const move = moves[event.key];
+    const move = ARROWS[event.key];
     const ends: Record<string, number> = { Home: 0, End: shown.scene.places.length - 1 };
     const end = ends[event.key];
     if (move || end !== undefined) {
-      this.#cursor = end ?? neighbour(shown.scene, this.#cursor, ...(move as [number, number]));
+      this.#cursor = end ?? neighbour(shown.scene, this.#cursor, ...(move as readonly [number, number]));
       this.#point(this.#cursor);
       this.context.state.page.spoken.value = this.#say(shown, this.#cursor);
       this.context.scheduler.paint(this.#draw);
@@ -381,6 +375,12 @@ class ImageView implements View {
     event.preventDefault();
     event.stopPropagation();
   }
+
+  choices = () => ({
+    number: this.#number.value,
+    towards: this.#towards.value,
+    opacity: +this.#opacity.value,
+  });
 
   picture(): HTMLCanvasElement | null {
     const { width, height } = this.#size;

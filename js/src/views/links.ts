@@ -347,6 +347,11 @@ class Links implements View {
     });
   }
 
+  choices() {
+    const span = (side: Side) => Object.values(visibleRange(this.#window(side)));
+    return { queries: span("query"), keys: span("key") };
+  }
+
   picture(): HTMLCanvasElement | null {
     const { width, height, left, right, squares } = this.#layout;
     const { state, data } = this.context;

@@ -298,6 +298,12 @@ class Matrix extends MatrixWindow implements View, Gestures {
     setText(this.#note, notes.join(" · "));
   }
 
+  choices() {
+    const { top, bottom, left, right } = visibleCells(this.#frame());
+    const only = this.context.data.series.findIndex(({ name }) => name === this.#series.name);
+    return { only, queries: [top, bottom], keys: [left, right] };
+  }
+
   picture(): HTMLCanvasElement | null {
     const canvas = el("canvas");
     const pen = prepare(canvas, this.#size.width, this.#size.height);

@@ -1,5 +1,5 @@
 import type { Context } from "../context.js";
-import type { CaptureInfo, KindInfo } from "../protocol.js";
+import type { CaptureInfo, Fields, KindInfo } from "../protocol.js";
 import type { State } from "../state.js";
 import { createCompare } from "./compare.js";
 import { createFlow } from "./flow.js";
@@ -15,6 +15,8 @@ export interface View {
   element: HTMLElement;
   /** What is on the screen, as a picture to save. */
   picture(): HTMLCanvasElement | null;
+  /** What was chosen in the page alone, for a drawing of the same view. */
+  choices?(): Fields;
 }
 
 export interface ViewEntry {

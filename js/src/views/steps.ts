@@ -360,6 +360,10 @@ class Steps implements View {
     this.context.state.page.spoken.value = `${how}: entropy ${shown.now.entropy.toFixed(2)} nats, top weight ${top}`;
   }
 
+  choices() {
+    return { ...this.#play.play.value, sort: this.#sort };
+  }
+
   picture(): HTMLCanvasElement | null {
     const canvas = el("canvas");
     const { width, height } = this.#table.scroller.getBoundingClientRect();

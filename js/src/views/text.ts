@@ -263,6 +263,10 @@ class Text implements View {
     }
   }
 
+  choices() {
+    return { direction: this.#reading.direction, folded: [...this.#folds.all], by_size: this.#bySize };
+  }
+
   picture(): HTMLCanvasElement | null {
     const area = this.element.querySelector(".text-body")?.getBoundingClientRect();
     if (!area || area.width === 0) return null;

@@ -49,7 +49,7 @@ def save(
     if suffix == ".html":
         content = page(capture, state, other).encode()
     elif suffix == ".svg":
-        content = picture.svg(capture, compare=other, **shown(capture, state, other)).encode()
+        content = drawn(capture, state, other).encode()
     elif suffix == ".png":
         content = picture.png(capture, compare=other, **shown(capture, state, other), scale=scale, most_bytes=None)
     else:
@@ -57,7 +57,14 @@ def save(
     path.write_bytes(content)
 
 
+def drawn(capture: Capture, state: Mapping[str, Any], other: Capture | None = None) -> str:
+    """Draw what a state shows as SVG."""
+    return picture.svg(capture, compare=other, **shown(capture, state, other))
+
+
 def shown(capture: Capture, state: Mapping[str, Any], other: Capture | None = None) -> dict[str, Any]:
     """Give the part of the state a picture shows; where the view has nothing to show, the first, as on the page."""
-    view = state["view"] if picture.has_view(capture, state["view"], state.get("kind"), other) else picture.VIEWS[0]
-    return {**state, "view": view, "theme": "dark" if state["theme"] == "dark" else "light"}
+    view = state.get("view", picture.VIEWS[0])
+    if not picture.has_view(capture, view, state.get("kind"), other):
+        view = picture.VIEWS[0]
+    return {**state, "view": view, "theme": "dark" if state.get("theme") == "dark" else "light"}

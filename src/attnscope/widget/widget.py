@@ -31,7 +31,7 @@ from attnscope.wire.question import Held
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from attnscope.attention.capture import Capture
     from attnscope.widget.live import Live
@@ -303,7 +303,12 @@ class AttentionWidget(Traits, anywidget.AnyWidget):
         return self.capture, self.compared, self._state(), self.embed, self.embed_megabytes
 
     def _held(self) -> Held:
-        return Held(self._shown, self.compared, self._model, self._tokenizer)
+        return Held(self._shown, self.compared, self._model, self._tokenizer, self._draw)
+
+    def _draw(self, state: Mapping[str, Any]) -> str:
+        from attnscope.export.save import drawn
+
+        return drawn(self._shown, state, self.compared)
 
     def _described(self, compared: Any) -> CaptureInfo:
         info = with_change(describe(self._shown), compared)

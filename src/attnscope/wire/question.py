@@ -33,12 +33,15 @@ class Held:
         The model the capture was made of, where the user gave it, to run it again.
     tokenizer
         Its tokenizer, to name what it predicts.
+    draw
+        Draws a state as SVG.
     """
 
     capture: Capture
     other: Capture | None = None
     model: Any = None
     tokenizer: Any = None
+    draw: Callable[[Mapping[str, Any]], str] | None = None
 
 
 @dataclass(frozen=True)

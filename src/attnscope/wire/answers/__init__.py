@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from attnscope.wire.answers.cells import overview, weights
+from attnscope.wire.answers.figure import figure
 from attnscope.wire.answers.flow import evolution, flow
 from attnscope.wire.answers.gallery import likeness, overviews, roles
 from attnscope.wire.answers.heads import pair, statistic
@@ -26,6 +27,7 @@ ANSWERS: dict[str, Callable[[Question], Numbers]] = {
     "flow": flow,
     "evolution": evolution,
     "picture": picture,
+    "figure": figure,
     "vectors": vectors,
     "overviews": overviews,
     "likeness": likeness,
