@@ -100,13 +100,22 @@ class Visit:
 
 
 @contextmanager
+def watched(browser: Browser, **given: Any) -> Iterator[Visit]:
+    """Open a page in a fresh profile and note what goes wrong or out."""
+    context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, "color_scheme": "light", **given})
+    try:
+        seen = Visit(context.new_page())
+        seen.watch()
+        yield seen
+    finally:
+        context.close()
+
+
+@contextmanager
 def visit(browser: Browser, **given: Any) -> Iterator[Visit]:
     """Open a page in a fresh profile; at the end, nothing may have gone wrong or out."""
-    context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, "color_scheme": "light", **given})
-    seen = Visit(context.new_page())
-    seen.watch()
-    yield seen
-    context.close()
+    with watched(browser, **given) as seen:
+        yield seen
     assert seen.errors == []
     assert seen.refused == []
 

@@ -48,6 +48,8 @@ class Lab:
 
     def __init__(self, folder: Path) -> None:
         self.root = folder / "notebooks"
+        self.pages = folder / "pages"
+        """What lies here is served under ``static/``."""
         self.log = folder / "log.txt"
         self.token = secrets.token_hex(16)
         self._folder = folder
@@ -57,6 +59,7 @@ class Lab:
     def start(self) -> None:
         """Start the server and wait until it answers."""
         self.root.mkdir()
+        self.pages.mkdir()
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
@@ -68,8 +71,8 @@ class Lab:
         command = [
             sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1",
             f"--ServerApp.port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={self.token}",
-            f"--ServerApp.root_dir={self.root}", "--LabApp.extension_manager=readonly",
-            "--ServerApp.terminals_enabled=False",
+            f"--ServerApp.root_dir={self.root}", f"--ServerApp.extra_static_paths={self.pages}",
+            "--LabApp.extension_manager=readonly", "--ServerApp.terminals_enabled=False",
         ]  # fmt: skip
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
@@ -103,12 +106,36 @@ class Lab:
         for session in self._ask("get", "api/sessions").json():
             self._ask("delete", f"api/sessions/{session['id']}")
 
-    def open(self, page: Page, name: str, cells: list[str]) -> Notebook:
-        """Write a notebook of code cells, open it and wait for its kernel."""
-        self.read(page, name, notebook_of(cells), is_trusted=False)
+    def open(self, page: Page, name: str, cells: list[str], frontend: str = "lab/tree") -> Notebook:
+        """Write a notebook of code cells, open it and wait for its kernel.
+
+        Parameters
+        ----------
+        page, name, cells
+            Where to open it, its file name, and its code.
+        frontend
+            ``"lab/tree"`` for JupyterLab; ``"notebooks"`` for Notebook 7, which the same server has.
+        """
+        self.read(page, name, notebook_of(cells), is_trusted=False, frontend=frontend)
         page.locator('.jp-NotebookPanel-toolbar [data-status="idle"]').wait_for()
-        connection = self._folder / "jupyter_runtime_dir" / f"kernel-{self._kernel_of(name)}.json"
-        return Notebook(page, Kernel(connection))
+        return Notebook(page, self.kernel(self._kernel_of(name)))
+
+    def url(self, path: str, more: str = "") -> str:
+        """Give the address of something the server has."""
+        return f"{self.address}/{path}?token={self.token}{more}"
+
+    def kernel(self, identity: str) -> Kernel:
+        """Speak with a kernel the server started."""
+        return Kernel(self._folder / "jupyter_runtime_dir" / f"kernel-{identity}.json")
+
+    def kernels(self) -> set[str]:
+        """Name the kernels that run."""
+        return {str(kernel["id"]) for kernel in self._ask("get", "api/kernels").json()}
+
+    def end_kernels(self) -> None:
+        """End every kernel, those of no notebook too."""
+        for identity in self.kernels():
+            self._ask("delete", f"api/kernels/{identity}")
 
     @contextmanager
     def running(self, page: Page, name: str, cells: list[str], widgets: int) -> Iterator[Notebook]:
@@ -120,13 +147,15 @@ class Lab:
         notebook.kernel.close()
         self.end_sessions()
 
-    def read(self, page: Page, name: str, notebook: NotebookNode, *, is_trusted: bool) -> None:
+    def read(
+        self, page: Page, name: str, notebook: NotebookNode, *, is_trusted: bool, frontend: str = "lab/tree"
+    ) -> None:
         """Write a notebook and open it; signed as this reader's own, or as one received from somebody."""
         nbformat.write(notebook, self.root / name)
         notary = NotebookNotary(data_dir=str(self._folder / "jupyter_data_dir"))
         (notary.sign if is_trusted else notary.unsign)(nbformat.read(self.root / name, as_version=4))
         notary.store.close()
-        page.goto(f"{self.address}/lab/tree/{name}?token={self.token}&reset")
+        page.goto(self.url(f"{frontend}/{name}", "&reset" if frontend.startswith("lab") else ""))
         page.locator(".jp-Notebook .jp-CodeCell .cm-content").first.wait_for()
 
     def _kernel_of(self, name: str) -> str:
