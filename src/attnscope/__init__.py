@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from attnscope.attention.storage import load as load
     from attnscope.attention.tokens import Tokens as Tokens
     from attnscope.errors import AttnscopeError as AttnscopeError
+    from attnscope.profiling.head_profile import HeadProfile as HeadProfile
+    from attnscope.profiling.profile import profile as profile
     from attnscope.recording.capture import capture as capture
     from attnscope.recording.diffusion.recorder import record_diffusion as record_diffusion
     from attnscope.recording.recorder import record as record
@@ -35,11 +37,13 @@ _HOMES = {
     "AttentionWidget": "attnscope.widget.widget",
     "AttnscopeError": "attnscope.errors",
     "Capture": "attnscope.attention.capture",
+    "HeadProfile": "attnscope.profiling.head_profile",
     "Tokens": "attnscope.attention.tokens",
     "capture": "attnscope.recording.capture",
     "from_attentions": "attnscope.attention.given",
     "from_queries_keys": "attnscope.attention.given",
     "load": "attnscope.attention.storage",
+    "profile": "attnscope.profiling.profile",
     "record": "attnscope.recording.recorder",
     "record_diffusion": "attnscope.recording.diffusion.recorder",
 }

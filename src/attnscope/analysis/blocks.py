@@ -75,10 +75,13 @@ class Block:
 
     def of(self, layer: Layer, head: int) -> Rows:
         """One head's rows. Without special tokens they are scaled to sum 1; NaN where nothing is left of them."""
-        weights = layer.weight_rows(head, self.positions)
+        return self.rows(layer.weight_rows(head, self.positions))
+
+    def rows(self, weights: np.ndarray) -> Rows:
+        """Rows of these weights, [..., rows, keys]; see :meth:`of`."""
         if self.content:
             weights = np.where(self.allowed, weights, 0)
-            total = weights.sum(axis=1, keepdims=True)
+            total = weights.sum(axis=-1, keepdims=True)
             weights /= np.where(total > 0, total, np.nan)
         return Rows(self, weights)
 
@@ -89,14 +92,14 @@ class Block:
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Some rows of one head.
+    """Some rows of one head, or of several heads at once.
 
     Parameters
     ----------
     block
         The queries, and the keys they see.
     weights
-        float32 [rows, keys].
+        float32 [rows, keys], or [heads, rows, keys]; what is measured on it has the axes but the last.
     """
 
     block: Block
@@ -115,13 +118,13 @@ class Rows:
     @cached_property
     def strongest(self) -> np.ndarray:
         """Position of each row's strongest key, the first of several: int [rows]."""
-        found: np.ndarray = np.where(self.block.allowed, self.weights, -1).argmax(axis=1)
+        found: np.ndarray = np.where(self.block.allowed, self.weights, -1).argmax(axis=-1)
         return found
 
     @cached_property
     def ascending(self) -> np.ndarray:
         """Each row's weights in ascending order; keys it does not see come first, as 0: float32 [rows, keys]."""
-        return np.sort(self.weights, axis=1)
+        return np.sort(self.weights, axis=-1)
 
     def share(self, target: Target) -> np.ndarray:
         """Weight on the keys of a pattern: [rows]; NaN for rows that see none of them."""
@@ -131,12 +134,12 @@ class Rows:
     @cached_property
     def total(self) -> np.ndarray:
         """Sum of each row: 1, or less where a sink takes part of it: [rows]."""
-        return self.weights.sum(axis=1)
+        return self.weights.sum(axis=-1)
 
     @cached_property
     def entropy(self) -> np.ndarray:
         """Entropy in nats, of the row scaled to sum 1 where a sink takes part of it: [rows]."""
-        shares = self.weights / np.where(self.total > 0, self.total, 1)[:, None]
+        shares = self.weights / np.where(self.total > 0, self.total, 1)[..., None]
         logs = np.log(shares, out=np.zeros_like(shares), where=shares > 0)
         return np.maximum(-_dot(shares, logs), 0)
 
@@ -167,6 +170,14 @@ def blocks(
     but
         Rows of layers to leave out.
     """
+    for members in sharing_masks(attention, but):
+        first = members[0][1]
+        for rows in row_blocks(first.n_queries, ARRAYS * first.n_keys):
+            yield members, block_of(attention, first.mask, rows, content)
+
+
+def sharing_masks(attention: Attention, but: Collection[int] = ()) -> Iterator[list[tuple[int, Layer]]]:
+    """Group the layers (by row of the result) that share what their queries see."""
     groups: dict[object, list[tuple[int, Layer]]] = {}
     for row, layer in enumerate(attention.stored.values()):
         if row in but:
@@ -176,12 +187,11 @@ def blocks(
     for members in groups.values():
         if isinstance(members[0][1], LazyWeights):
             members = [(members[0][0], members[0][1].stored())]
-        first = members[0][1]
-        for rows in row_blocks(first.n_queries, ARRAYS * first.n_keys):
-            yield members, _block(attention, first.mask, rows, content)
+        yield members
 
 
-def _block(attention: Attention, mask: Mask, rows: slice, content: bool) -> Block:
+def block_of(attention: Attention, mask: Mask, rows: slice, content: bool) -> Block:
+    """Make the block of some rows, without those that see no key."""
     positions, allowed = np.arange(rows.start, rows.stop), mask.allowed(rows)
     if content:
         allowed &= ~attention.keys.special
@@ -203,5 +213,5 @@ def walk(attention: Attention, *, content: bool = False, but: Collection[int] = 
 
 def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Sum of products of each row."""
-    found: np.ndarray = np.einsum("ij,ij->i", a, b)
+    found: np.ndarray = np.einsum("...ij,...ij->...i", a, b)
     return found

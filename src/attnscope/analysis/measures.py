@@ -1,4 +1,7 @@
-"""What is measured on a row of weights: each takes rows and gives a number per row, NaN for rows that do not count."""
+"""What is measured on a row of weights: each takes rows and gives a number per row, NaN for rows that do not count.
+
+Rows are those of one head, or of several at once with one more axis before them.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ def entropy_of_rows(rows: Rows) -> np.ndarray:
 def normalized_entropy(rows: Rows) -> np.ndarray:
     """Entropy of each row as a share of the most it could be; NaN where a query sees a single key."""
     most = np.log(np.maximum(rows.seen, 1))
-    return np.divide(rows.entropy, most, out=np.full(len(most), np.nan), where=most > 0)
+    return np.divide(rows.entropy, most, out=np.full(rows.entropy.shape, np.nan), where=most > 0)
 
 
 def effective_of_rows(rows: Rows, order: int = 1) -> np.ndarray:
@@ -49,7 +52,7 @@ class Share:
 
 def max_of_rows(rows: Rows) -> np.ndarray:
     """Largest weight of each row."""
-    largest: np.ndarray = rows.weights.max(axis=1)
+    largest: np.ndarray = rows.weights.max(axis=-1)
     return largest
 
 
@@ -65,8 +68,8 @@ class Confidence:
         queries, keys = rows.block.queries, rows.block.keys
         weights = rows.weights
         if self.key and keys.special[-1:].any():
-            weights = weights[:, :-1]
-        largest = weights.max(axis=1, initial=0)
+            weights = weights[..., :-1]
+        largest = weights.max(axis=-1, initial=0)
         if self.query and queries.special[-1:].any():
             largest = np.where(rows.positions == len(queries) - 1, np.nan, largest)
         return largest
@@ -74,21 +77,22 @@ class Confidence:
 
 def gini_of_rows(rows: Rows) -> np.ndarray:
     """Gini coefficient of each row over the keys it sees; NaN where that is a single key."""
-    n_keys = rows.weights.shape[1]
-    ranked = rows.ascending @ np.arange(1, n_keys + 1, dtype=np.float32)  # keys not seen come first and weigh nothing
+    n_keys = rows.weights.shape[-1]
+    # Keys not seen come first and weigh nothing. No matrix product: its last digits depend on the number of threads.
+    ranked = np.einsum("...ij,j->...i", rows.ascending, np.arange(1, n_keys + 1, dtype=np.float32))
     spread = 2 * ranked - (2 * n_keys - rows.seen + 1) * rows.total
     most = rows.total * (rows.seen - 1)
-    return np.divide(np.maximum(spread, 0), most, out=np.full(len(most), np.nan), where=most > 0)
+    return np.divide(np.maximum(spread, 0), most, out=np.full(most.shape, np.nan), where=most > 0)
 
 
 def needed_of_rows(rows: Rows, share: float = 0.9) -> np.ndarray:
     """Number of strongest keys of each row that hold a share of its weight."""
-    held = np.cumsum(rows.ascending[:, ::-1], axis=1, dtype=np.float64)
-    enough = share * held[:, -1:] * (1 - 1e-6)
-    return np.where(np.isnan(held[:, -1]), np.nan, 1.0 + (held < enough).sum(axis=1))
+    held = np.cumsum(rows.ascending[..., ::-1], axis=-1, dtype=np.float64)
+    enough = share * held[..., -1:] * (1 - 1e-6)
+    return np.where(np.isnan(held[..., -1]), np.nan, 1.0 + (held < enough).sum(axis=-1))
 
 
 def negligible_of_rows(rows: Rows) -> np.ndarray:
     """Share of each row's weights that are below a hundredth of an even share."""
     small = rows.block.allowed & (rows.weights < 0.01 / np.maximum(rows.seen, 1)[:, None])
-    return small.sum(axis=1) / np.maximum(rows.seen, 1)
+    return small.sum(axis=-1) / np.maximum(rows.seen, 1)

@@ -13,10 +13,11 @@ Arrays are named ``kind.layer.queries`` and so on, further measures ``kind.layer
 from __future__ import annotations
 
 import json
+import os
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import uuid4
 
 import numpy as np
@@ -31,9 +32,6 @@ from attnscope.attention.mask import Mask
 from attnscope.attention.stream_storage import describe_stream, rebuild_stream
 from attnscope.attention.tokens import Tokens
 from attnscope.errors import AttnscopeError, FileError, InputError
-
-if TYPE_CHECKING:
-    import os
 
 VERSION = 1
 _OPTIONAL = ("bias", "sinks", "values")
@@ -63,7 +61,7 @@ def save(capture: Capture, path: str | os.PathLike[str]) -> None:
     if capture.pictures:
         header["pictures"] = len(capture.pictures)
         arrays |= {f"picture.{number}": picture for number, picture in enumerate(capture.pictures)}
-    _write(arrays, {"attnscope": json.dumps(header)}, Path(path))
+    write_file(arrays, {"attnscope": json.dumps(header)}, Path(path), "capture")
 
 
 def load(path: str | os.PathLike[str]) -> Capture:
@@ -104,16 +102,19 @@ def load(path: str | os.PathLike[str]) -> Capture:
         raise FileError(f"{path.name} is damaged: its header does not fit its arrays ({error!r}).") from error
 
 
-def _write(arrays: dict[str, Array], metadata: dict[str, str], path: Path) -> None:
+def write_file(arrays: dict[str, Array], metadata: dict[str, str], path: Path, what: str) -> None:
+    """Write arrays to one safetensors file, whole or not at all, also where the machine stops on the way."""
     unfinished = path.with_name(f".{path.name}.{uuid4().hex}")
     unfinished.touch()
     try:
         mode = unfinished.stat().st_mode
         _write_arrays(arrays, metadata, unfinished)
         unfinished.chmod(mode)
+        with unfinished.open("rb+") as file:
+            os.fsync(file.fileno())
         unfinished.replace(path)
     except SafetensorError as error:
-        raise OSError(f"The capture could not be written to {str(path)!r}: {error}.") from error
+        raise OSError(f"The {what} could not be written to {str(path)!r}: {error}.") from error
     finally:
         unfinished.unlink(missing_ok=True)
 

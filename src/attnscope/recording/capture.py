@@ -113,19 +113,21 @@ def capture(
     found = []
     for part in _progress(_batches(tokenizer, len(texts)), len(texts), progress):
         some, their_pairs, their_targets = (None if given is None else given[part] for given in (texts, pairs, targets))
-        found += _run_texts(model, tokenizer, some or [], their_pairs, their_targets, chosen, values)
+        found += capture_batch(model, tokenizer, some or [], their_pairs, their_targets, layers=chosen, values=values)
     return found[0] if isinstance(text, str) else found
 
 
-def _run_texts(
+def capture_batch(
     model: Any,
     tokenizer: Any,
     texts: list[str],
-    pairs: list[str] | None,
-    targets: list[str] | None,
-    layers: Iterable[int] | None,
-    values: bool,
+    pairs: list[str] | None = None,
+    targets: list[str] | None = None,
+    *,
+    layers: Iterable[int] | None = None,
+    values: bool = False,
 ) -> list[Capture]:
+    """Capture texts that run through the model at once; see :func:`capture`."""
     encoded = encode(tokenizer, texts, pairs)
     models.require_known(model, encoded.inputs["input_ids"])
     recording = _run(model, tokenizer, encoded.inputs, targets, layers, values)

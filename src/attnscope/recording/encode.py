@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -180,5 +179,5 @@ def _is_byte_level(tokenizer: Any) -> bool | None:
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
         return None
-    described = json.loads(backend.to_str())
-    return '"ByteLevel"' in json.dumps([described.get("decoder"), described.get("pre_tokenizer")])
+    parts = [part.__getstate__() for part in (backend.decoder, backend.pre_tokenizer) if part is not None]
+    return any(b'"ByteLevel"' in part for part in parts)

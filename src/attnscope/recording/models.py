@@ -79,7 +79,7 @@ def require_known(model: Any, ids: torch.Tensor) -> None:
     InputError
         With what was given and the most the model takes.
     """
-    n_tokens, most = ids.shape[-1], _learned_positions(model)
+    n_tokens, most = ids.shape[-1], learned_positions(model)
     if most is not None and n_tokens > most:
         raise InputError(
             f"The text has {n_tokens} tokens, and {type(unwrapped(model)).__name__} takes at most {most} (its table of "
@@ -142,7 +142,7 @@ def _of_text(model: Any) -> Any:
     return tower if isinstance(tower, nn.Module) else unwrapped(model)
 
 
-def _learned_positions(model: Any) -> int | None:
+def learned_positions(model: Any) -> int | None:
     """Length of the table of learned absolute positions, less what its padding index takes; None without one."""
     for path, module in _of_text(model).named_modules():
         last = path.rsplit(".", maxsplit=1)[-1]

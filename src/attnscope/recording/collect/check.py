@@ -52,7 +52,7 @@ def deviation(
     rows = np.unique(seeing[np.linspace(0, seeing.size - 1, SAMPLED_ROWS).round().astype(int)])
     real = output[rows].cpu().float()
     few = _sampled(layer, rows)
-    weights = np.stack([compute.weight_rows(few, head, slice(None)) for head in range(few.n_heads)])
+    weights = np.asarray(compute.weight_rows(few, None, slice(None)))
     shared = weights.reshape(few.n_key_heads, -1, few.n_keys) @ to_float32(values)
     heads = torch.from_numpy(shared.reshape(few.n_heads, len(rows), -1)).transpose(0, 1)
     again = heads if project is None else project(heads.flatten(1).to(output)).to(real)

@@ -1,0 +1,61 @@
+"""One text's attention in, its sums out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from attnscope.analysis.stacks import stacks
+from attnscope.profiling.measures import applying, chance_of
+from attnscope.profiling.tally import Tally
+
+if TYPE_CHECKING:
+    from attnscope.attention.capture import Attention
+
+
+class _Sums:
+    """Float64 sums over rows, and their number."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.rows = np.zeros(shape, np.int64)
+        self.total, self.squares = np.zeros(shape), np.zeros(shape)
+
+    def put(self, place: tuple[Any, ...], values: np.ndarray) -> None:
+        """Add rows, the last axis of the values; NaN does not count."""
+        counts = ~np.isnan(values)
+        numbers = np.where(counts, values, 0).astype(np.float64)
+        self.rows[place] += counts.sum(axis=-1)
+        self.total[place] += numbers.sum(axis=-1)
+        self.squares[place] += (numbers**2).sum(axis=-1)
+
+    @property
+    def tally(self) -> Tally:
+        """The sums as exact numbers."""
+        return Tally.of_rows(self.rows, self.total, self.squares)
+
+
+def count(attention: Attention, names: tuple[str, ...], *, content: bool) -> tuple[Tally, Tally]:
+    """Sum statistics over the rows of every head of one text.
+
+    Parameters
+    ----------
+    names
+        The statistics; those that no row can show count no row.
+    content
+        Leave special tokens out on both sides, and scale what is left of each row to sum 1.
+
+    Returns
+    -------
+    Tally, Tally
+        Of the heads, [statistics, layers, heads], and of uniform attention under the same masks, [statistics, layers].
+    """
+    shape = (len(names), attention.n_layers, attention.n_heads)
+    heads, chance = _Sums(shape), _Sums(shape[:2])
+    measures = applying(attention, names)
+    for stack in stacks(attention, content=content):
+        uniform, layers = stack.rows.block.uniform(), np.unique(stack.layers)
+        for number, measure in measures.items():
+            heads.put((number, stack.layers, stack.heads), measure(stack.rows))
+            chance.put((number, layers), chance_of(measure)(uniform))
+    return heads.tally, chance.tally
