@@ -21,10 +21,11 @@ class _Sums:
         self.rows = np.zeros(shape, np.int64)
         self.total, self.squares = np.zeros(shape), np.zeros(shape)
 
-    def put(self, place: tuple[Any, ...], values: np.ndarray) -> None:
-        """Add rows, the last axis of the values; NaN does not count."""
-        counts = ~np.isnan(values)
-        numbers = np.where(counts, values, 0).astype(np.float64)
+    def put(self, place: Any, values: list[np.ndarray]) -> None:
+        """Add rows, the last axis of each statistic's values; NaN does not count."""
+        numbers = np.stack(values, dtype=np.float64, casting="same_kind")
+        counts = ~np.isnan(numbers)
+        numbers[~counts] = 0
         self.rows[place] += counts.sum(axis=-1)
         self.total[place] += numbers.sum(axis=-1)
         self.squares[place] += (numbers**2).sum(axis=-1)
@@ -53,9 +54,13 @@ def count(attention: Attention, names: tuple[str, ...], *, content: bool) -> tup
     shape = (len(names), attention.n_layers, attention.n_heads)
     heads, chance = _Sums(shape), _Sums(shape[:2])
     measures = applying(attention, names)
+    if not measures:
+        return heads.tally, chance.tally
+    numbers = np.array(list(measures))
     for stack in stacks(attention, content=content):
+        of_heads = [measure(stack.rows) for measure in measures.values()]
+        heads.put((numbers[:, None], stack.layers, stack.heads), of_heads)
         uniform, layers = stack.rows.block.uniform(), np.unique(stack.layers)
-        for number, measure in measures.items():
-            heads.put((number, stack.layers, stack.heads), measure(stack.rows))
-            chance.put((number, layers), chance_of(measure)(uniform))
+        of_chance = [chance_of(measure)(uniform) for measure in measures.values()]
+        chance.put((numbers[:, None], layers), [values[None] for values in of_chance])
     return heads.tally, chance.tally

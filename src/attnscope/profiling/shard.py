@@ -157,9 +157,9 @@ class _Run:
             heads,
             chance,
             Strongest.of(
-                np.array(order, np.int64).reshape(-1, *heads.rows.shape),
+                np.array(order, np.int64).reshape(len(texts), *heads.rows.shape),
                 np.array(texts, np.int64),
-                np.array(counts, bool).reshape(-1, *heads.rows.shape),
+                np.array(counts, bool).reshape(len(texts), *heads.rows.shape),
                 settings.strongest,
             ),
             len(texts),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Lock
@@ -99,6 +100,14 @@ def _fingerprint(model: Any, tokenizer: Any) -> str:
         if parameter.numel() and parameter.device.type != "meta":
             some = torch.linspace(0, parameter.numel() - 1, _SAMPLED, dtype=torch.float64).long().to(parameter.device)
             found.update(parameter.detach().flatten()[some].float().cpu().numpy().tobytes())
-    backend = getattr(tokenizer, "backend_tokenizer", None)
-    found.update(f"{len(tokenizer)} {backend.to_str() if backend is not None else type(tokenizer).__name__}".encode())
+    found.update(f"{len(tokenizer)} {_rules(tokenizer)}".encode())
     return found.hexdigest()
+
+
+def _rules(tokenizer: Any) -> str:
+    """Give what a tokenizer does to a text, without how it was last asked to pad and cut."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        return type(tokenizer).__name__
+    described = json.loads(backend.to_str())
+    return json.dumps({name: part for name, part in described.items() if name not in ("padding", "truncation")})

@@ -40,7 +40,10 @@ def test_any_order_gives_every_bit(numbers, random):
 def test_float_sums_would_not():
     numbers = [1e9, 1 / 3, -1e9, 1 / 7]
     assert sum(numbers) != sum(sorted(numbers))
-    sums = [sum((Exact.of(np.array(n)) for n in order[1:]), Exact.of(np.array(order[0]))) for order in (numbers, sorted(numbers))]
+    sums = [
+        sum((Exact.of(np.array(n)) for n in order[1:]), Exact.of(np.array(order[0])))
+        for order in (numbers, sorted(numbers))
+    ]
     assert sums[0].same(sums[1])
 
 
