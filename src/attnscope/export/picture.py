@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +20,62 @@ from attnscope.export.strength import one_of
 if TYPE_CHECKING:
     from attnscope.attention.capture import Capture
 
-__all__ = ["VIEWS", "alt_text", "has_view", "png", "rendered", "svg"]
+__all__ = ["VIEWS", "Drawing", "alt_text", "drawing", "has_view", "png", "rendered", "svg"]
 
 LEAST_SCALE = 1.25
 """Smallest scale at which small letters are still sharp."""
 FAINTEST_SCALE = 0.5
 """Smallest scale of pictures that cannot be made smaller otherwise."""
+
+
+@dataclass(frozen=True, eq=False)
+class Drawing:
+    """A view drawn once, in all its forms.
+
+    Parameters
+    ----------
+    scene
+        What it is drawn from.
+    """
+
+    scene: Scene
+
+    @cached_property
+    def words(self) -> str:
+        """What it shows, in a sentence; see :func:`alt_text`."""
+        return _picture_of(self.scene).say(self.scene)
+
+    @cached_property
+    def svg(self) -> str:
+        """The vectors; see :func:`svg`."""
+        return _picture_of(self.scene).draw(self.scene, self.words).svg()
+
+    def png(self, scale: float = 2, most_bytes: int | None = 200_000) -> bytes:
+        """Draw it in pixels; see :func:`png`."""
+        drawn, links = self, MOST_LINKS
+        image = rendered(drawn.svg, scale)
+        while most_bytes is not None and len(image) > most_bytes:
+            if scale > LEAST_SCALE:
+                scale = max(LEAST_SCALE, 0.95 * scale * (most_bytes / len(image)) ** 0.5)
+            elif self.scene.look.view == "links" and links > 1:
+                links //= 2
+                drawn = drawn.with_links(links)
+            elif scale > FAINTEST_SCALE:
+                scale = max(FAINTEST_SCALE, 0.95 * scale * (most_bytes / len(image)) ** 0.5)
+            else:
+                break
+            image = rendered(drawn.svg, scale)
+        return image
+
+    def with_links(self, most: int) -> Drawing:
+        """Give the same with fewer links."""
+        choices = {**self.scene.look.choices, "most_links": most}
+        return Drawing(replace(self.scene, look=replace(self.scene.look, choices=choices)))
+
+
+def drawing(capture: Capture, *, compare: Capture | None = None, **state: Any) -> Drawing:
+    """Look up what :func:`svg` takes, to draw it once where several forms are needed."""
+    return Drawing(Scene.of(capture, Look.of(state), compare))
 
 
 def svg(capture: Capture, *, compare: Capture | None = None, **state: Any) -> str:
@@ -49,8 +100,7 @@ def svg(capture: Capture, *, compare: Capture | None = None, **state: Any) -> st
     NotFoundError
         For a kind, layer, head or position that is not there.
     """
-    look = Look.of(state)
-    return _draw(Scene.of(capture, look, compare))
+    return drawing(capture, compare=compare, **state).svg
 
 
 def png(
@@ -73,28 +123,15 @@ def png(
     most_bytes
         A larger picture is drawn smaller, then with fewer links; None for no limit.
     """
-    look, links = Look.of(state), MOST_LINKS
-    image = rendered(_draw(Scene.of(capture, look, compare)), scale)
-    while most_bytes is not None and len(image) > most_bytes:
-        if scale > LEAST_SCALE:
-            scale = max(LEAST_SCALE, 0.95 * scale * (most_bytes / len(image)) ** 0.5)
-        elif look.view == "links" and links > 1:
-            links //= 2
-            look = replace(look, choices={**look.choices, "most_links": links})
-        elif scale > FAINTEST_SCALE:
-            scale = max(FAINTEST_SCALE, 0.95 * scale * (most_bytes / len(image)) ** 0.5)
-        else:
-            break
-        image = rendered(_draw(Scene.of(capture, look, compare)), scale)
-    return image
+    return drawing(capture, compare=compare, **state).png(scale, most_bytes)
 
 
-def rendered(drawing: str, scale: float = 2, *, system_fonts: bool = True) -> bytes:
+def rendered(vectors: str, scale: float = 2, *, system_fonts: bool = True) -> bytes:
     """Turn an SVG into a PNG.
 
     Parameters
     ----------
-    drawing
+    vectors
         The SVG.
     scale
         Pixels per CSS pixel.
@@ -104,7 +141,7 @@ def rendered(drawing: str, scale: float = 2, *, system_fonts: bool = True) -> by
     with resources.as_file(FILE) as path:
         return bytes(
             resvg_py.svg_to_bytes(
-                svg_string=drawing, zoom=scale, font_files=[str(path)], skip_system_fonts=not system_fonts
+                svg_string=vectors, zoom=scale, font_files=[str(path)], skip_system_fonts=not system_fonts
             )
         )
 
@@ -114,18 +151,12 @@ def alt_text(capture: Capture, *, compare: Capture | None = None, **state: Any) 
 
     Takes what :func:`svg` takes.
     """
-    scene = Scene.of(capture, Look.of(state), compare)
-    return _picture_of(scene).say(scene)
+    return drawing(capture, compare=compare, **state).words
 
 
 def has_view(capture: Capture, view: str, kind: str | None = None, other: Capture | None = None) -> bool:
     """Whether a capture has something to show in a view."""
     return view in PICTURES and PICTURES[view].fits(capture[kind or capture.kinds[0]], other)
-
-
-def _draw(scene: Scene) -> str:
-    picture = _picture_of(scene)
-    return picture.draw(scene, picture.say(scene)).svg()
 
 
 def _picture_of(scene: Scene) -> Picture:

@@ -77,10 +77,10 @@ def static_bundle(
     mark
         The widget's, by which its stand-in finds the picture.
     """
-    view = _view(capture, state, other)
+    drawn = picture.drawing(capture, **_view(capture, state, other))
     return {
-        "image/png": base64.b64encode(picture.png(capture, **view, scale=SCALE)).decode("ascii"),
-        "text/html": _image(capture, view, f' data-attnscope-picture="{mark}"' if mark else ""),
+        "image/png": base64.b64encode(drawn.png(SCALE)).decode("ascii"),
+        "text/html": _image(drawn, f' data-attnscope-picture="{mark}"' if mark else ""),
     }
 
 
@@ -113,10 +113,10 @@ def stand_in(
         ``"none"`` for the picture alone, ``"selection"`` for a page that holds what is selected.
     """
     page = _packed_page(capture, state, other, embed)
-    view = _view(capture, state, other)
+    drawn = picture.drawing(capture, **_view(capture, state, other))
     return (
         f'<div data-attnscope-standin="{mark}"><details><summary>No view above? Here is a picture of it.</summary>'
-        f"{_image(capture, view)}</details>{_script(page, state, mark, _STAND_IN)}</div>"
+        f"{_image(drawn)}</details>{_script(page, state, mark, _STAND_IN)}</div>"
     )
 
 
@@ -129,10 +129,10 @@ def _view(capture: Capture, state: Mapping[str, Any], other: Capture | None) -> 
     return {**shown(capture, state, other), "theme": "light", "compare": other}
 
 
-def _image(capture: Capture, view: Mapping[str, Any], attributes: str = "") -> str:
-    drawing = base64.b64encode(picture.svg(capture, **view).encode()).decode("ascii")
-    alt = html.escape(picture.alt_text(capture, **view), quote=True)
-    return f'<img src="data:image/svg+xml;base64,{drawing}" alt="{alt}" style="max-width:100%"{attributes}>'
+def _image(drawn: picture.Drawing, attributes: str = "") -> str:
+    vectors = base64.b64encode(drawn.svg.encode()).decode("ascii")
+    alt = html.escape(drawn.words, quote=True)
+    return f'<img src="data:image/svg+xml;base64,{vectors}" alt="{alt}" style="max-width:100%"{attributes}>'
 
 
 def _packed_page(capture: Capture, state: Mapping[str, Any], other: Capture | None, embed: Embed = "auto") -> str:

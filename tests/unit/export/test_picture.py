@@ -51,7 +51,7 @@ def colors(block: str) -> tuple:
 
 
 def test_there_is_a_picture_of_every_view_of_the_page():
-    from attnscope.widget.widget import VIEWS
+    from attnscope.widget.traits import VIEWS
 
     assert set(picture.VIEWS) == set(VIEWS)
 
