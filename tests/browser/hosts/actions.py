@@ -196,11 +196,14 @@ def the_theme_follows_the_host(host: Host) -> None:
 
 
 def saves_to_one_file(host: Host) -> None:
-    """By Python, one page that opens alone; by the button, a picture of what is on screen."""
-    widget = host.widget
-    with host.page.expect_download() as waiting:
-        widget.root.get_by_role("button", name="Save this view as a picture").click()
-    assert Image.open(waiting.value.path()).format == "PNG"
+    """By Python, one page that opens alone; by the button, a drawing of the kernel's or the pixels on screen."""
+    save = host.widget.root.get_by_role("button", name="Save this view as a picture")
+    with host.page.expect_download() as drawing:
+        save.click()
+    assert drawing.value.path().read_text(encoding="utf-8").startswith("<svg")
+    with host.page.expect_download() as pixels:
+        save.click(modifiers=["Shift"])
+    assert Image.open(pixels.value.path()).format == "PNG"
     path = Path(host.python.value("__import__('tempfile').mkdtemp()")) / "page.html"
     host.python.run(f"w.query = 'it'; w.save({str(path)!r})")
     alone = host.page.context.new_page()
