@@ -43,6 +43,13 @@ def require_few(inputs: int, name: str) -> None:
         )
 
 
+class Unseen(AttentionWidget):
+    """A widget of which no front end hears, since only its page is wanted: anywidget cannot bear one closed at once."""
+
+    def open(self) -> None:
+        """Open no comm."""
+
+
 def show(captures: Sequence[Capture], make: Callable[[Capture], dict[str, Any]], html_action: str) -> Any:
     """Show every capture.
 
@@ -56,14 +63,11 @@ def show(captures: Sequence[Capture], make: Callable[[Capture], dict[str, Any]],
         ``"view"`` displays and gives None; ``"return"`` gives an IPython ``HTML`` object with all of them;
         ``"widget"`` gives the widget, or a list of them where there are several inputs.
     """
+    if html_action == "return":
+        return page_of([Unseen(capture, **make(capture)) for capture in captures])
     widgets = [AttentionWidget(capture, **make(capture)) for capture in captures]
     if html_action == "widget":
         return widgets if len(widgets) > 1 else widgets[0]
-    if html_action == "return":
-        page = page_of(widgets)
-        for widget in widgets:
-            widget.close()
-        return page
     from IPython.display import display
 
     for widget in widgets:
