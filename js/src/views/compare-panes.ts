@@ -32,6 +32,8 @@ const END = 8;
 /** Beside a matrix, where the name of its last key reaches over it. */
 const OVERHANG = 16;
 const NAMES = 64;
+/** Longest that cells are painted in one frame, but for the matrix begun last. */
+const SLICE_MS = 12;
 
 interface Pane {
   box: HTMLElement;
@@ -53,6 +55,8 @@ export class ComparePanes extends MatrixWindow {
   #shape = "";
   #arrived = 0;
   #painted = "";
+  /** Matrices whose cells are those of before. */
+  #behind = new Set<PaneName>();
 
   constructor(
     context: Context,
@@ -208,13 +212,25 @@ export class ComparePanes extends MatrixWindow {
     const seen = visibleCells(this.#frame());
     const now = this.#setting(series, comparable);
     const stale = now !== this.#painted;
-    if (stale) this.numbers.read(series, comparable, seen);
-    this.#painted = now;
-    for (const name of shown) {
-      if (stale) this.#paintHeat(name, seen);
-      this.#paintPane(name);
+    if (stale) {
+      this.numbers.read(series, comparable, seen);
+      this.#behind = new Set(shown);
     }
+    this.#painted = now;
+    this.#catchUp(seen);
+    for (const name of shown) this.#paintPane(name);
     if (this.#hover) this.#tell(this.#hover);
+  }
+
+  /** Paints cells that are not of now; three large matrices in one go would hold up the page, so some may wait a frame. */
+  #catchUp(seen: Visible): void {
+    const until = performance.now() + SLICE_MS;
+    for (const name of this.#behind) {
+      this.#paintHeat(name, seen);
+      this.#behind.delete(name);
+      if (performance.now() > until) break;
+    }
+    if (this.#behind.size > 0) this.later();
   }
 
   /** All that the cells depend on. */
