@@ -192,6 +192,20 @@ def test_without_saved_state_a_page_stands_in(reader, executed):
             expect(image).to_be_hidden()
 
 
+def test_with_no_kernel_at_all_a_page_stands_in(reader, executed):
+    """JupyterLab restores no widget where no kernel runs, and asks which to run where none speaks the language."""
+    notebook = copy.deepcopy(executed)
+    notebook.metadata["kernelspec"] = {"name": "none", "display_name": "None", "language": "none"}
+    notebook.metadata["language_info"] = {"name": "none"}
+    for page in reader.opens(notebook, "no-kernel.ipynb", is_trusted=True):
+        page.locator(".jp-Dialog select").select_option(label="No Kernel")
+        page.locator(".jp-Dialog .jp-mod-accept").click()
+        expect(page.locator(".jp-Notebook iframe")).to_have_count(3)
+        for nth, heads in enumerate(STOOD_IN):
+            looked_around(page.frame_locator("iframe").nth(nth), heads)
+        assert reader.lab.kernels() == set()
+
+
 @pytest.mark.parametrize("has_state", [True, False])
 def test_untrusted_there_is_the_picture(reader, executed, has_state):
     notebook = executed if has_state else without_state(executed)
