@@ -103,8 +103,11 @@ export function headValues(context: Context): HeadValues {
   watch(life, () => {
     const asked = question.value;
     void state.now.kind.value;
-    if (asked.name === "pair") later(() => ask(asked));
-    else ask(asked);
+    if (asked.name !== "pair") return ask(asked);
+    later(() => {
+      // By the time it is quiet, something else may have been asked, and answered.
+      if (question.peek() === asked) ask(asked);
+    });
   });
   watch(life, () => {
     void version.value;

@@ -1,0 +1,37 @@
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import type { Context } from "../src/context.js";
+import { headValues } from "../src/controls/headvalues.js";
+import type { Reply } from "../src/protocol.js";
+import { Scheduler } from "../src/scheduler.js";
+import { State } from "../src/state.js";
+import { captureInfo } from "./samples.js";
+
+beforeEach(() => vi.useFakeTimers());
+afterEach(() => vi.useRealTimers());
+
+it("a question that was put off does not take the place of the one asked since", async () => {
+  const { signal: life } = new AbortController();
+  const reply = (shape: number[]) =>
+    ({ shape, data: new Float32Array(shape.reduce((all, one) => all * one, 1)) }) as unknown as Reply;
+  const source = {
+    pair: vi.fn(async () => reply([3, 4])),
+    ask: vi.fn(async () => reply([3, 4, 3])),
+    statistic: vi.fn(async () => reply([3, 4])),
+  };
+  const initial = { kind: "self", heads: [[2, 1]], layer: 2 };
+  const state = new State(captureInfo(), initial, () => {});
+  const scheduler = new Scheduler(life);
+  const values = headValues({ state, source, scheduler, life } as unknown as Context);
+  state.set({ query: 1, key: 0, color_by: "pair" });
+  await vi.advanceTimersByTimeAsync(10);
+  state.receive("color_by", "role");
+  await vi.advanceTimersByTimeAsync(500);
+  expect(values.question.value.name).toBe("role");
+  expect(values.byRole).toBe(true);
+  expect(source.pair).not.toHaveBeenCalled();
+
+  state.receive("color_by", "pair");
+  await vi.advanceTimersByTimeAsync(500);
+  expect(source.pair).toHaveBeenCalledOnce();
+  expect(values.byRole).toBe(false);
+});
