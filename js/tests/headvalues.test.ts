@@ -6,13 +6,11 @@ import { Scheduler } from "../src/scheduler.js";
 import { State } from "../src/state.js";
 import { captureInfo } from "./samples.js";
 
-beforeEach(() => vi.useFakeTimers());
-afterEach(() => vi.useRealTimers());
+const reply = (shape: number[]) =>
+  ({ shape, data: new Float32Array(shape.reduce((all, one) => all * one, 1)) }) as unknown as Reply;
 
-it("a question that was put off does not take the place of the one asked since", async () => {
+function asking() {
   const { signal: life } = new AbortController();
-  const reply = (shape: number[]) =>
-    ({ shape, data: new Float32Array(shape.reduce((all, one) => all * one, 1)) }) as unknown as Reply;
   const source = {
     pair: vi.fn(async () => reply([3, 4])),
     ask: vi.fn(async () => reply([3, 4, 3])),
@@ -22,6 +20,14 @@ it("a question that was put off does not take the place of the one asked since",
   const state = new State(captureInfo(), initial, () => {});
   const scheduler = new Scheduler(life);
   const values = headValues({ state, source, scheduler, life } as unknown as Context);
+  return { source, state, values };
+}
+
+beforeEach(() => vi.useFakeTimers());
+afterEach(() => vi.useRealTimers());
+
+it("a question that was put off does not take the place of the one asked since", async () => {
+  const { source, state, values } = asking();
   state.set({ query: 1, key: 0, color_by: "pair" });
   await vi.advanceTimersByTimeAsync(10);
   state.receive("color_by", "role");
@@ -34,4 +40,28 @@ it("a question that was put off does not take the place of the one asked since",
   await vi.advanceTimersByTimeAsync(500);
   expect(source.pair).toHaveBeenCalledOnce();
   expect(values.byRole).toBe(false);
+});
+
+it("numbers go by the name of the question they answer", async () => {
+  const { state, values } = asking();
+  await vi.advanceTimersByTimeAsync(0);
+  const before = values.label;
+  expect(before).toBe(values.question.value.label);
+  state.set({ query: 1, key: 0, color_by: "pair" });
+  expect(values.question.value.name).toBe("pair");
+  expect(values.label).toBe(before);
+  await vi.advanceTimersByTimeAsync(500);
+  expect(values.label).toBe(values.question.value.label);
+});
+
+it("no numbers are left where a question is refused", async () => {
+  const { source, state, values } = asking();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(values.valueAt(0, 0)).toBe(0);
+  source.pair.mockRejectedValueOnce(new Error("Layer 1 is not stored."));
+  state.set({ query: 1, key: 0, color_by: "pair" });
+  await vi.advanceTimersByTimeAsync(500);
+  expect(values.valueAt(0, 0)).toBeUndefined();
+  expect(values.domain).toBeUndefined();
+  expect(state.page.message.value).toBe("Layer 1 is not stored.");
 });

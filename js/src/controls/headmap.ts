@@ -171,9 +171,7 @@ export class HeadMap {
       return `${name}: ${said}`;
     }
     const number =
-      value === undefined
-        ? ""
-        : `: ${this.values.question.value.label} ${Number.isNaN(value) ? "none" : fixed(value, 2)}`;
+      value === undefined ? "" : `: ${this.values.label} ${Number.isNaN(value) ? "none" : fixed(value, 2)}`;
     return `${name}${number}`;
   }
 

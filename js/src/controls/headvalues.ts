@@ -18,6 +18,8 @@ export interface Question {
 
 export interface HeadValues {
   question: ReadonlySignal<Question>;
+  /** What the numbers are: the last answer's question, while the next is on its way. */
+  readonly label: string;
   /** One number per layer (by its place, not its number) and head; undefined where it is not here. */
   valueAt(layer: number, head: number): number | undefined;
   strengthAt(layer: number, head: number): number | undefined;
@@ -68,14 +70,15 @@ export function headValues(context: Context): HeadValues {
     return { name, label: words(name) };
   });
 
-  let answer: { reply: Reply; kind: string; name: string } | null = null;
+  let answer: { reply: Reply; kind: string; asked: Question } | null = null;
   let ends: Domain = { least: 0, most: 1 };
   let strength: (value: number) => number = () => 0;
   let asking: AbortController | null = null;
   const version = signal(0);
   const later = scheduler.settle(QUIET_MS);
 
-  const ask = ({ name, query, key }: Question) => {
+  const ask = (asked: Question) => {
+    const { name, query, key } = asked;
     asking?.abort(givenUp());
     asking = new AbortController();
     const { signal: wanted } = asking;
@@ -87,14 +90,18 @@ export function headValues(context: Context): HeadValues {
         : name === "role"
           ? source.ask({ type: "roles", kind }, wanted)
           : source.statistic(kind, name, wanted);
+    const show = (found: typeof answer) => {
+      answer = found;
+      version.value = version.peek() + 1;
+    };
     promise.then(
       (reply) => {
-        if (wanted.aborted) return;
-        answer = { reply, kind, name };
-        version.value = version.peek() + 1;
+        if (!wanted.aborted) show({ reply, kind, asked });
       },
       (error: unknown) => {
-        if (!wanted.aborted) state.page.message.value = messageOf(error);
+        if (wanted.aborted) return;
+        show(null);
+        state.page.message.value = messageOf(error);
       },
     );
   };
@@ -114,7 +121,7 @@ export function headValues(context: Context): HeadValues {
     const color = state.synced.color_scale.value;
     const data = answer?.reply.data ?? new Float32Array(0);
     const { least, most } = domainOf([data]);
-    ends = { least: question.peek().name === "pair" ? 0 : least, most };
+    ends = { least: answer?.asked.name === "pair" ? 0 : least, most };
     strength = strengthOf(color, ends, () => data);
   });
 
@@ -122,12 +129,15 @@ export function headValues(context: Context): HeadValues {
     if (!answer || answer.kind !== state.now.kind.peek().kind) return undefined;
     const [, most = 0] = answer.reply.shape;
     const at = layer * most + head;
-    return answer.reply.data[answer.name === "role" ? 3 * at + 1 : at];
+    return answer.reply.data[isRole() ? 3 * at + 1 : at];
   };
-  const isRole = () => answer?.name === "role" && answer.kind === state.now.kind.peek().kind;
+  const isRole = () => answer?.asked.name === "role" && answer.kind === state.now.kind.peek().kind;
   return {
     question,
     version,
+    get label() {
+      return answer?.asked.label ?? "";
+    },
     valueAt,
     get byRole() {
       return isRole();
