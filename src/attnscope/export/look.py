@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from attnscope.errors import InputError
-from attnscope.export.strength import COLOR_SCALES, one_of
+from attnscope.errors import InputError, meant
+from attnscope.export.strength import one_of
+from attnscope.wire.protocol import AGGREGATES, COLOR_SCALES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-AGGREGATES = ("none", "mean", "max")
 ELSEWHERE = ("color_by", "height")
 """Traits of what is outside the view, which a picture has no use for."""
 
@@ -82,9 +81,7 @@ class Look:
         names = [each.name for each in fields(cls)]
         for name in state:
             if name not in names and name not in ELSEWHERE:
-                near = difflib.get_close_matches(str(name), names, n=1)
-                hint = f" Did you mean {near[0]!r}?" if near else f" There are {', '.join(names)}."
-                raise InputError(f"A picture has no setting {name!r}.{hint}")
+                raise InputError(f"A picture has no setting {name!r}. {meant(str(name), names)}")
         return cls(**{name: value for name, value in state.items() if name in names})
 
     def number(self, name: str, default: float, least: float, most: float) -> float:

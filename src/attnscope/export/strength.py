@@ -7,7 +7,6 @@ import numpy as np
 from attnscope.errors import InputError
 from attnscope.export.measures import form_of
 
-COLOR_SCALES = ("linear", "log", "rank")
 DECADES = 4
 
 

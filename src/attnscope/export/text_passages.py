@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from attnscope.export.axis import Axis
     from attnscope.export.text_flow import Piece
 
-GROUPINGS = ("auto", "none", "span", "turn", "segment", "sentence")
 _LABEL = 60
 _ENDS = re.compile(
     "(?:[!?\u203c-\u2049\u0964]+['\")\\]\u2019\u201d\u00bb]*\\s+|[.\u2026]+['\")\\]\u2019\u201d\u00bb]*\\s+(?![a-z])"

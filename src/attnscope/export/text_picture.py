@@ -12,9 +12,10 @@ from attnscope.export.measures import form_of, label_of
 from attnscope.export.strength import one_of
 from attnscope.export.text_flow import PENDING, flow_of
 from attnscope.export.text_lines import Line, lay_out, sections_of
-from attnscope.export.text_passages import GROUPINGS, Passage, chosen, groupings_of
+from attnscope.export.text_passages import Passage, chosen, groupings_of
 from attnscope.export.text_shade import Shade
 from attnscope.export.text_sums import SUMS, Sums, paint_head, paint_sums
+from attnscope.wire.protocol import GROUPINGS
 
 if TYPE_CHECKING:
     from attnscope.export.figure import Figure

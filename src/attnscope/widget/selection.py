@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,7 @@ from traitlets import TraitError
 
 from attnscope.analysis.statistics import measures_of
 from attnscope.attention.capture import Capture
-from attnscope.errors import AttnscopeError, InputTypeError, NotFoundError
+from attnscope.errors import AttnscopeError, InputTypeError, NotFoundError, meant
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,9 +88,7 @@ def checked_name(capture: Capture, trait: str, wanted: str, *others: str) -> str
     """Give the name of a statistic some kind of attention has, or of something else."""
     known = dict.fromkeys((*others, *(name for kind in capture.kinds for name in measures_of(capture, kind))))
     if wanted not in known:
-        near = difflib.get_close_matches(wanted, known, n=1)
-        hint = f"Did you mean {near[0]!r}?" if near else f"There are {', '.join(known)}."
-        raise SelectionError(f"Heads have no {trait} {wanted!r}. {hint}")
+        raise SelectionError(f"Heads have no {trait} {wanted!r}. {meant(wanted, known)}")
     return wanted
 
 

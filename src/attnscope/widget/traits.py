@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING, Any
 
 import traitlets as t
 
-from attnscope.errors import InputTypeError
+from attnscope.errors import InputTypeError, meant
 from attnscope.widget.selection import (
     SelectionError,
     checked_heads,
@@ -22,13 +21,11 @@ from attnscope.widget.selection import (
 )
 from attnscope.wire.comparing import CHANGE
 from attnscope.wire.describe import measures_shown
-from attnscope.wire.protocol import MEASURES
+from attnscope.wire.protocol import AGGREGATES, COLOR_SCALES, GROUPINGS, MEASURES, VIEWS
 
 if TYPE_CHECKING:
     from attnscope.attention.capture import Attention, Capture
 
-VIEWS = ("links", "matrix", "grid", "text", "steps", "flow", "image", "compare")
-GROUPINGS = ("auto", "none", "span", "turn", "segment", "sentence")
 PUBLIC = (
     "kind", "view", "layer", "heads", "query", "key", "more_queries", "more_keys", "measure", "aggregate",
     "threshold", "special_tokens", "whole_words", "color_scale", "theme", "height", "spans", "group_by",
@@ -41,9 +38,7 @@ def refuse_unknown(traits: dict[str, Any]) -> None:
     """Refuse keywords that are no trait, with the nearest one."""
     for name in traits:
         if name not in PUBLIC:
-            near = difflib.get_close_matches(name, PUBLIC, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else f" The traits are {', '.join(PUBLIC)}."
-            raise InputTypeError(f"AttentionWidget has no trait {name!r}.{hint}")
+            raise InputTypeError(f"AttentionWidget has no trait {name!r}. {meant(name, PUBLIC, 'The traits are')}")
 
 
 class Traits(t.HasTraits):
@@ -72,7 +67,7 @@ class Traits(t.HasTraits):
     measure = t.Enum(MEASURES, default_value="weights").tag(sync=True)
     """The numbers shown: ``"weights"`` after softmax, ``"scores"`` before it, or another measure the capture has:
     ``"value_weighted"``, ``"norm_weighted"``, ``"rollout"``, ``"gradient"``."""
-    aggregate = t.Enum(("none", "mean", "max"), default_value="none").tag(sync=True)
+    aggregate = t.Enum(AGGREGATES, default_value="none").tag(sync=True)
     """Whether the selected heads are shown one by one, or joined into their mean or maximum."""
     threshold = t.Float(0.06, min=0.0, max=1.0).tag(sync=True)
     """Links weaker than this share of weight are not drawn, from 0 to 1."""
@@ -80,7 +75,7 @@ class Traits(t.HasTraits):
     """Whether special tokens take part; if not, the other weights are rescaled and the removed share is printed."""
     whole_words = t.Bool(default_value=False).tag(sync=True)
     """Whether pieces of a word are joined: weights summed over its keys, averaged over its queries."""
-    color_scale = t.Enum(("linear", "log", "rank"), default_value="linear").tag(sync=True)
+    color_scale = t.Enum(COLOR_SCALES, default_value="linear").tag(sync=True)
     """How a number becomes a shade."""
     theme = t.Enum(("auto", "light", "dark"), default_value="auto").tag(sync=True)
     """Colours: the host's, light or dark."""

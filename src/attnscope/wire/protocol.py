@@ -8,6 +8,10 @@ VERSION = 1
 
 Measure = Literal["weights", "scores", "value_weighted", "norm_weighted", "rollout", "gradient"]
 MEASURES: tuple[Measure, ...] = get_args(Measure)
+VIEWS = ("links", "matrix", "grid", "text", "steps", "flow", "image", "compare")
+AGGREGATES = ("none", "mean", "max")
+COLOR_SCALES = ("linear", "log", "rank")
+GROUPINGS = ("auto", "none", "span", "turn", "segment", "sentence")
 
 
 class TokensInfo(TypedDict):
