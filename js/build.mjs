@@ -19,6 +19,7 @@ const common = {
 };
 const targets = [
   { ...common, entryPoints: [here("src/host.ts")], outfile: `${out}host.js`, format: "iife" },
+  { ...common, entryPoints: [here("src/standin.ts")], outfile: `${out}standin.js`, format: "iife" },
   { ...common, entryPoints: [here("src/theme.css")], outfile: `${out}widget.css` },
 ];
 const widget = {

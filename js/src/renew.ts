@@ -7,7 +7,8 @@ const keyOf = (node: Node) => (node instanceof Element ? node.getAttribute(KEY) 
 
 /**
  * Gives a node new children and keeps the elements it has: what is under the pointer, in focus or marked for copying
- * is changed in place, not exchanged for its like. Elements with a key keep their listeners wherever they move.
+ * is changed in place, not exchanged for its like. Elements with a key keep their listeners wherever they move. Style
+ * is set as a property: as an attribute, which is how morphdom does it, the policy of exported pages forbids it.
  */
 export function renew(node: HTMLElement, children: readonly (Node | string)[]): void {
   const held = focusedIn(node);

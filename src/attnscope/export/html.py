@@ -62,7 +62,7 @@ def page(capture: Capture, state: Mapping[str, Any], other: Capture | None = Non
 
 def page_of(data: bytes, model_name: str) -> str:
     """Make one page of a compressed pack."""
-    script, style = _built("host.js"), _FRAME + _built("widget.css")
+    script, style = inline("host.js"), _FRAME + inline("widget.css")
     policy = f"{_NOTHING}; script-src {_hash(script)}; style-src {_hash(style)}"
     title = " · ".join(filter(None, ["attnscope", model_name]))
     return _PAGE.format(
@@ -76,7 +76,7 @@ def page_of(data: bytes, model_name: str) -> str:
     )
 
 
-def _built(name: str) -> str:
+def inline(name: str) -> str:
     """Read a file of the built page, safe to stand inside a script or style element."""
     text = asset(name).read_text(encoding="utf-8")
     return text.replace("</script", "<\\/script").replace("</style", "<\\/style")

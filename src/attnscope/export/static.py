@@ -8,7 +8,7 @@ import html
 from typing import TYPE_CHECKING, Any
 
 from attnscope.export import picture
-from attnscope.export.html import page_of
+from attnscope.export.html import inline, page_of
 from attnscope.export.save import shown
 from attnscope.wire.budget import compressed_within, work
 
@@ -23,39 +23,6 @@ MOST_PAGE = 300_000
 """Most characters of the page beside a picture; what it stores is chosen to fit."""
 QUICK = 1 << 24
 """Most multiplications spent on statistics of the heads while a reader waits."""
-
-_OPEN = """const box = document.currentScript.parentElement;
-async function open() {
-  const bytes = Uint8Array.from(atob(page), (char) => char.charCodeAt(0));
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-  const frame = document.createElement("iframe");
-  frame.sandbox = "allow-scripts allow-downloads";
-  frame.title = box.querySelector("img").alt;
-  frame.style = "box-sizing:border-box;width:100%;border:1px solid #8884;border-radius:8px;height:" + height + "px";
-  frame.srcdoc = await new Response(stream).text();
-  frame.onload = () => { for (const picture of pictures()) picture.style.display = "none"; };
-  box.append(frame);
-}"""
-_SNAPSHOT = """const pictures = () => [box.querySelector("img")];
-open();"""
-_STAND_IN = """const details = box.querySelector("details");
-const seen = (name) => document.querySelectorAll(`[data-attnscope-${name}="${mark}"]`);
-const pictures = () => [...seen("picture"), details];
-const child = box.closest(".jp-OutputArea-child") ?? box;
-const before = child.style.display;
-const isPicture = seen("picture").length > 0;
-let tries = 0;
-child.style.display = "none";
-const timer = setInterval(() => {
-  if (!box.isConnected) return;
-  const isLive = seen("live").length > 0;
-  if (!isLive && ++tries < (isPicture ? 1 : 12)) return;
-  clearInterval(timer);
-  if (isLive) return;
-  child.style.display = before;
-  details.open = !isPicture;
-  if (page) open();
-}, 400);"""
 
 
 def static_bundle(
@@ -93,7 +60,7 @@ def snapshot_bundle(capture: Capture, state: Mapping[str, Any], other: Capture |
     bundle = static_bundle(capture, state, other)
     page = _packed_page(capture, state, other)
     if page:
-        bundle["text/html"] = f"<div>{bundle['text/html']}{_script(page, state, '', _SNAPSHOT)}</div>"
+        bundle["text/html"] = _box("", page, state, bundle["text/html"])
     return bundle
 
 
@@ -114,10 +81,8 @@ def stand_in(
     """
     page = _packed_page(capture, state, other, embed)
     drawn = picture.drawing(capture, **_view(capture, state, other))
-    return (
-        f'<div data-attnscope-standin="{mark}"><details><summary>No view above? Here is a picture of it.</summary>'
-        f"{_image(drawn)}</details>{_script(page, state, mark, _STAND_IN)}</div>"
-    )
+    folded = f"<details><summary>No view above? Here is a picture of it.</summary>{_image(drawn)}</details>"
+    return _box(f'data-attnscope-standin="{mark}" ', page, state, folded)
 
 
 def words(capture: Capture, state: Mapping[str, Any], other: Capture | None = None) -> str:
@@ -148,6 +113,7 @@ def _text(page: str) -> str:
     return base64.b64encode(gzip.compress(page.encode(), compresslevel=9, mtime=0)).decode("ascii")
 
 
-def _script(page: str, state: Mapping[str, Any], mark: str, rest: str) -> str:
-    given = f'const page = "{page}", height = {int(state["height"]) + 2}, mark = "{mark}";'
-    return f"<script>{{\n{given}\n{_OPEN}\n{rest}\n}}</script>"
+def _box(attributes: str, page: str, state: Mapping[str, Any], content: str) -> str:
+    """Put a script beside a picture that opens a page in its place; ``js/src/standin.ts``."""
+    given = f'{attributes}data-page="{page}" data-height="{int(state["height"]) + 2}"'
+    return f"<div {given}>{content}<script>{inline('standin.js')}</script></div>"

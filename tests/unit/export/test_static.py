@@ -20,7 +20,7 @@ def widget(tokens=("a", "b", "c", "d"), heads=3, layers=2, **given):
 
 
 def page_in(html):
-    (packed,) = re.findall(r'const page = "([^"]*)"', html)
+    (packed,) = re.findall(r'data-page="([^"]*)"', html)
     return gzip.decompress(base64.b64decode(packed)).decode() if packed else ""
 
 
@@ -31,7 +31,7 @@ def test_a_snapshot_is_a_picture_with_words_and_a_page_but_no_view():
     assert Image.open(io.BytesIO(base64.b64decode(data["image/png"]))).format == "PNG"
     assert data["text/plain"] == repr(shown)
     assert "'c' attends most to" in repr(shown)
-    assert re.match(r"<div><img src=\"data:image/svg", data["text/html"])
+    assert re.match(r"<div data-page=\"[^\"]+\" data-height=\"\d+\"><img src=\"data:image/svg", data["text/html"])
     assert "Content-Security-Policy" in page_in(data["text/html"])
 
 
@@ -48,7 +48,7 @@ def test_a_snapshot_stays_as_it_was():
 def test_the_page_beside_a_picture_is_no_larger_than_it_may_be(n, layers):
     html = widget([f"t{at}" for at in range(n)], layers=layers).snapshot()._repr_mimebundle_()["text/html"]
     assert page_in(html)
-    (packed,) = re.findall(r'const page = "([^"]*)"', html)
+    (packed,) = re.findall(r'data-page="([^"]*)"', html)
     assert len(packed) <= static.MOST_PAGE
 
 
