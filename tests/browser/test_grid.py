@@ -87,11 +87,14 @@ def test_roles_and_likeness_are_orders_too(page, tmp_path):
     page.keyboard.press("End")
     expect(cell(widget)).to_have_attribute("aria-label", "Layer 0, head 0: next token")
     widget.root.get_by_label("order").select_option("likeness")
+    widget.wait()
     cell(widget).focus()
     page.keyboard.press("Home")
+    widget.wait()
     seen = [cell(widget).get_attribute("data-grid")]
     for _ in range(3):
         page.keyboard.press("ArrowRight")
+        widget.wait()
         seen.append(cell(widget).get_attribute("data-grid"))
     assert sorted(seen) == ["0.0", "0.1", "1.0", "1.1"]
     assert "0.0" in (seen[0], seen[-1])

@@ -148,6 +148,7 @@ def test_roles_have_colours_signs_and_a_legend(page, tmp_path, captured):
     first.focus()
     page.keyboard.press("Enter")
     expect(first).to_have_attribute("aria-pressed", "true")
+    widget.wait()
     only = first.get_attribute("data-role")
     signed = [cell for cell in widget.root.locator(".head-cell").all() if cell.inner_text()]
     assert len(signed) == counts[only]

@@ -155,6 +155,7 @@ def test_keyboard_alone(page, tmp_path):
     cell.focus()
     for key in ("ArrowDown", "ArrowDown", "ArrowRight"):
         page.keyboard.press(key)
+    widget.wait()
     expect(cell).to_have_attribute("aria-label", page.locator(".tooltip").inner_text())
     assert "q × k, dimension 1" in cell.get_attribute("aria-label")
 
