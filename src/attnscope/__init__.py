@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from attnscope.attention.capture import Capture as Capture
     from attnscope.attention.given import from_attentions as from_attentions
     from attnscope.attention.given import from_queries_keys as from_queries_keys
+    from attnscope.attention.logprobs import TokenLogprobs as TokenLogprobs
+    from attnscope.attention.responses import from_logprobs as from_logprobs
     from attnscope.attention.storage import load as load
     from attnscope.attention.tokens import Tokens as Tokens
     from attnscope.errors import AttnscopeError as AttnscopeError
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from attnscope.profiling.profile import profile as profile
     from attnscope.recording.capture import capture as capture
     from attnscope.recording.diffusion.recorder import record_diffusion as record_diffusion
+    from attnscope.recording.logprobs import logprobs as logprobs
     from attnscope.recording.recorder import record as record
     from attnscope.widget.widget import AttentionWidget as AttentionWidget
 
@@ -38,11 +41,14 @@ _HOMES = {
     "AttnscopeError": "attnscope.errors",
     "Capture": "attnscope.attention.capture",
     "HeadProfile": "attnscope.profiling.head_profile",
+    "TokenLogprobs": "attnscope.attention.logprobs",
     "Tokens": "attnscope.attention.tokens",
     "capture": "attnscope.recording.capture",
     "from_attentions": "attnscope.attention.given",
+    "from_logprobs": "attnscope.attention.responses",
     "from_queries_keys": "attnscope.attention.given",
     "load": "attnscope.attention.storage",
+    "logprobs": "attnscope.recording.logprobs",
     "profile": "attnscope.profiling.profile",
     "record": "attnscope.recording.recorder",
     "record_diffusion": "attnscope.recording.diffusion.recorder",

@@ -46,7 +46,11 @@ def read_byte_level(piece: str) -> str:
     table = _bytes_of_characters()
     if any(character not in table for character in piece):
         return piece
-    raw = bytes(table[character] for character in piece)
+    return read_bytes(bytes(table[character] for character in piece))
+
+
+def read_bytes(raw: bytes) -> str:
+    """Decode UTF-8; bytes that are no character on their own are written ``<0xE4>``."""
     return re.sub(
         "[\udc80-\udcff]",
         lambda match: f"<0x{ord(match[0]) - 0xDC00:02X}>",
