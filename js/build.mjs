@@ -6,8 +6,6 @@ import { build, context } from "esbuild";
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const out = here("../src/attnscope/static/");
-/** Most bytes that every widget adds to a notebook; compressed code grows by four thirds as text. */
-const budget = 130_000;
 
 const common = {
   bundle: true,
@@ -17,36 +15,48 @@ const common = {
   legalComments: "none",
   logLevel: "info",
 };
-const targets = [
-  { ...common, entryPoints: [here("src/host.ts")], outfile: `${out}host.js`, format: "iife" },
-  { ...common, entryPoints: [here("src/standin.ts")], outfile: `${out}standin.js`, format: "iife" },
-  { ...common, entryPoints: [here("src/theme.css")], outfile: `${out}widget.css` },
+/** Every kind of page: what a notebook shows, the same as a page of its own, its style; what they are called built. */
+const kinds = [
+  // At most so many bytes, which every widget adds to a notebook; compressed code grows by four thirds as text.
+  { from: "", name: "widget", host: "host", budget: 130_000 },
 ];
-const widget = {
-  ...common,
-  entryPoints: [here("src/widget.ts")],
-  outfile: `${out}widget.js`,
-  format: "esm",
-  write: false,
-  plugins: [{ name: "pack", setup: (pass) => pass.onEnd(packed) }],
-};
+const targets = [
+  { ...common, entryPoints: [here("src/standin.ts")], outfile: `${out}standin.js`, format: "iife" },
+  ...kinds.flatMap((kind) => [
+    {
+      ...common,
+      entryPoints: [here(`src/${kind.from}host.ts`)],
+      outfile: `${out}${kind.host}.js`,
+      format: "iife",
+    },
+    { ...common, entryPoints: [here(`src/${kind.from}theme.css`)], outfile: `${out}${kind.name}.css` },
+    {
+      ...common,
+      entryPoints: [here(`src/${kind.from}widget.ts`)],
+      outfile: `${out}${kind.name}.js`,
+      format: "esm",
+      write: false,
+      plugins: [{ name: "pack", setup: (pass) => pass.onEnd((result) => pack(kind, result)) }],
+    },
+  ]),
+];
 
 /** A notebook stores the script with every widget, so what it stores is compressed, with what unpacks it. */
-async function packed({ outputFiles: [view] = [] }) {
+async function pack({ name, budget }, { outputFiles: [view] = [] }) {
   if (!view) return;
   const define = {
     PACKED: JSON.stringify(gzipSync(view.contents, { level: 9 }).toString("base64")),
     KEY: JSON.stringify(`attnscope ${createHash("sha256").update(view.contents).digest("hex").slice(0, 16)}`),
   };
-  const loader = { entryPoints: [here("src/loader.ts")], outfile: `${out}widget.js`, format: "esm" };
+  const loader = { entryPoints: [here("src/loader.ts")], outfile: `${out}${name}.js`, format: "esm" };
   await build({ ...common, ...loader, define });
-  const { size } = await stat(`${out}widget.js`);
-  if (size > budget) throw new Error(`widget.js is ${size} bytes, over its budget of ${budget}`);
+  const { size } = await stat(`${out}${name}.js`);
+  if (size > budget) throw new Error(`${name}.js is ${size} bytes, over its budget of ${budget}`);
 }
 
 await mkdir(out, { recursive: true });
 if (process.argv.includes("--watch")) {
-  for (const target of [...targets, widget]) await (await context(target)).watch();
+  for (const target of targets) await (await context(target)).watch();
 } else {
-  await Promise.all([...targets, widget].map((target) => build(target)));
+  await Promise.all(targets.map((target) => build(target)));
 }

@@ -11,6 +11,7 @@ import { makeTopBar } from "./controls/topbar.js";
 import { Data } from "./data.js";
 import { el, onSize, setAttribute, setStyle, setText, watch } from "./dom.js";
 import { saveView } from "./picture.js";
+import { whenQuiet } from "./rest.js";
 import { Scheduler } from "./scheduler.js";
 import type { Source } from "./source.js";
 import type { State } from "./state.js";
@@ -194,23 +195,4 @@ function followWork(root: HTMLElement, { state, source, scheduler, life }: Conte
     });
   });
   atEnd(life, () => rest.abort());
-}
-
-const QUIET_MS = 60;
-/** Without a frame for this long, nobody looks, and none will come. */
-const UNSEEN_MS = 1_000;
-
-/** After a moment, and two frames: what the first lays out may change sizes, and the second paints what follows from them. */
-function whenQuiet(signal: AbortSignal, run: () => void): void {
-  const frames = (left: number) => {
-    if (signal.aborted) return;
-    if (left === 0) return run();
-    let next = () => {
-      next = () => {};
-      frames(left - 1);
-    };
-    requestAnimationFrame(() => next());
-    setTimeout(() => next(), UNSEEN_MS);
-  };
-  setTimeout(() => frames(2), QUIET_MS);
 }

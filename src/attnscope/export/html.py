@@ -60,9 +60,9 @@ def page(capture: Capture, state: Mapping[str, Any], other: Capture | None = Non
     return page_of(compressed(capture, state, other), capture.model_name)
 
 
-def page_of(data: bytes, model_name: str) -> str:
-    """Make one page of a compressed pack."""
-    script, style = inline("host.js"), _FRAME + inline("widget.css")
+def page_of(data: bytes, model_name: str, files: tuple[str, str] = ("host.js", "widget.css")) -> str:
+    """Make one page of a compressed pack, and the script and the style that show it."""
+    script, style = inline(files[0]), _FRAME + inline(files[1])
     policy = f"{_NOTHING}; script-src {_hash(script)}; style-src {_hash(style)}"
     title = " · ".join(filter(None, ["attnscope", model_name]))
     return _PAGE.format(

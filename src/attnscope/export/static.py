@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import html
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from attnscope.export import picture
 from attnscope.export.html import inline, page_of
@@ -23,6 +23,18 @@ MOST_PAGE = 300_000
 """Most characters of the page beside a picture; what it stores is chosen to fit."""
 QUICK = 1 << 24
 """Most multiplications spent on statistics of the heads while a reader waits."""
+
+
+class Drawn(Protocol):
+    """A picture, and what it shows in a sentence."""
+
+    @property
+    def svg(self) -> str:
+        """The vectors."""
+
+    @property
+    def words(self) -> str:
+        """What they show."""
 
 
 def static_bundle(
@@ -47,7 +59,7 @@ def static_bundle(
     drawn = picture.drawing(capture, **_view(capture, state, other))
     return {
         "image/png": base64.b64encode(drawn.png(SCALE)).decode("ascii"),
-        "text/html": _image(drawn, f' data-attnscope-picture="{mark}"' if mark else ""),
+        "text/html": image(drawn, f' data-attnscope-picture="{mark}"' if mark else ""),
     }
 
 
@@ -80,8 +92,12 @@ def stand_in(
         ``"none"`` for the picture alone, ``"selection"`` for a page that holds what is selected.
     """
     page = _packed_page(capture, state, other, embed)
-    drawn = picture.drawing(capture, **_view(capture, state, other))
-    folded = f"<details><summary>No view above? Here is a picture of it.</summary>{_image(drawn)}</details>"
+    return standing_in(picture.drawing(capture, **_view(capture, state, other)), mark, page, state)
+
+
+def standing_in(drawn: Drawn, mark: str, page: str, state: Mapping[str, Any]) -> str:
+    """Give the HTML of a stand-in, from its picture and its packed page; empty for none."""
+    folded = f"<details><summary>No view above? Here is a picture of it.</summary>{image(drawn)}</details>"
     return _box(f'data-attnscope-standin="{mark}" ', page, state, folded)
 
 
@@ -94,7 +110,8 @@ def _view(capture: Capture, state: Mapping[str, Any], other: Capture | None) -> 
     return {**shown(capture, state, other), "theme": "light", "compare": other}
 
 
-def _image(drawn: picture.Drawing, attributes: str = "") -> str:
+def image(drawn: Drawn, attributes: str = "") -> str:
+    """Give a drawing as an image that the reader's browser draws."""
     vectors = base64.b64encode(drawn.svg.encode()).decode("ascii")
     alt = html.escape(drawn.words, quote=True)
     return f'<img src="data:image/svg+xml;base64,{vectors}" alt="{alt}" style="max-width:100%"{attributes}>'
@@ -104,12 +121,13 @@ def _packed_page(capture: Capture, state: Mapping[str, Any], other: Capture | No
     """Compress a page that fits; empty where none does."""
     if embed == "none":
         return ""
-    room = MOST_PAGE - len(_text(page_of(b"", capture.model_name)))
+    room = MOST_PAGE - len(packed_text(page_of(b"", capture.model_name)))
     packed = compressed_within(capture, state, other, megabytes=room / 1e6, embed=embed, judged=work(capture) <= QUICK)
-    return "" if packed is None else _text(page_of(packed.data, capture.model_name))
+    return "" if packed is None else packed_text(page_of(packed.data, capture.model_name))
 
 
-def _text(page: str) -> str:
+def packed_text(page: str) -> str:
+    """Compress a page to text."""
     return base64.b64encode(gzip.compress(page.encode(), compresslevel=9, mtime=0)).decode("ascii")
 
 
