@@ -106,6 +106,12 @@ function readNumber(value: unknown): number | null {
   return typeof value === "number" && Number.isFinite(value) ? value : null;
 }
 
+function readKept(value: unknown): Pick<Notes, "kept"> {
+  if (!isObject(value) || typeof value.dtype !== "string") return {};
+  const error = readNumber(value.error);
+  return error === null ? {} : { kept: { dtype: value.dtype, error } };
+}
+
 function readNotes(value: unknown): Notes {
   const notes = isObject(value) ? value : {};
   const sums = notes.row_sums;
@@ -118,6 +124,7 @@ function readNotes(value: unknown): Notes {
     error: readNumber(notes.error),
     blind: isCount(notes.blind) ? notes.blind : 0,
     unchecked: isCounts(notes.unchecked) ? notes.unchecked : [],
+    ...readKept(notes.kept),
   };
 }
 

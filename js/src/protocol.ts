@@ -35,6 +35,8 @@ export interface Notes {
   blind: number;
   /** Layers not held to the model's own output. */
   unchecked: number[];
+  /** What queries and keys are kept in where the model computes in another dtype, and how far that moves a weight. */
+  kept?: { dtype: string; error: number };
 }
 
 export interface KindInfo {

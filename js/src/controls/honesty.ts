@@ -36,6 +36,7 @@ export function honesty({ state, life }: Context, habits: Habits): HTMLElement {
     if (notes.masked !== null) facts.push(["masked", share(notes.masked)]);
     facts.push(["rows that see no key", notes.blind === 0 ? "none" : `${notes.blind}, left out`]);
     if (notes.dtype) facts.push(["computed in", notes.dtype]);
+    if (notes.kept) facts.push([`kept in ${notes.kept.dtype}`, `weights ± ${number(notes.kept.error)}`]);
     if (notes.check !== null) facts.push(["off the model’s own", `≤ ${number(notes.check)}`]);
     const { unchecked } = notes;
     const all = unchecked.length === layers.length;

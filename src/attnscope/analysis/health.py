@@ -28,6 +28,8 @@ These are set between what was measured: untrained models have 1.000 and 0.0002,
 """
 SUMS = {"float16": 2e-3, "bfloat16": 2e-2}
 """How far sums of stored rows may be from 1; 1e-5 for other dtypes."""
+STORED = 0.01
+"""How far a narrow dtype may move a weight without a warning."""
 SAMPLED, FEWEST, CELLS = 128, 8, 1 << 22
 """Queries at which heads and layers are compared, evenly spaced: that many, fewer where all heads' rows would be more
 than so many weights."""
@@ -43,7 +45,7 @@ class Finding:
     ----------
     name
         What kind of finding: ``"nan"``, ``"row_sums"``, ``"uniform"``, ``"one_hot"``, ``"alike"``, ``"no_change"``,
-        ``"masked_rows"``, ``"unverified"``.
+        ``"masked_rows"``, ``"stored"``, ``"unverified"``.
     severity
         ``"error"``: numbers are wrong. ``"warning"``: probably something is. ``"info"``: good to know.
     message
@@ -82,6 +84,7 @@ def health(c: Capture, *, kind: str | None = None) -> list[Finding]:
         *_spread(seen),
         *_alike(attention),
         *_masked_rows(attention),
+        *_stored(attention),
         *_unverified(attention),
     ]
     return sorted(found, key=lambda finding: _ORDER.index(finding.severity))
@@ -274,6 +277,25 @@ def _masked_rows(attention: Attention) -> Iterator[Finding]:
             float(most),
             0.0,
             heads,
+        )
+
+
+def _stored(attention: Attention) -> Iterator[Finding]:
+    layer, most = max(attention.error.items(), key=lambda entry: entry[1])
+    if most:
+        yield Finding(
+            "stored",
+            "warning" if most > STORED else "info",
+            f"Queries and keys are kept in {attention.stored[layer].dtype}, which moves weights by at most {most:.2g} "
+            f"(layer {layer}). Capture with dtype=None to keep them as the model computes them.",
+            most,
+            STORED,
+            tuple(
+                (number, head)
+                for number, error in attention.error.items()
+                if error > STORED
+                for head in range(attention.stored[number].n_heads)
+            ),
         )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from attnscope.attention import compute
 from attnscope.attention.layers import StoredWeights
 from attnscope.attention.mask import Mask
+from attnscope.attention.storing import error_of
 from attnscope.errors import InputError
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class Blocks:
     def stored(self) -> StoredWeights:
         """All weights at once, as they are written to a file."""
         rows = [self.weight_rows(head, slice(None)) for head in range(self.n_heads)]
-        return StoredWeights(np.stack(rows), self.mask)
+        return StoredWeights(np.stack(rows), self.mask, error_of(self))
 
     def part_of(self, query: int) -> tuple[Layer, int, np.ndarray]:
         """Give the layer of a query's group, the query's place in it, and the true positions of its keys."""

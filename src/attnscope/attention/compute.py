@@ -17,6 +17,7 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from attnscope.attention.arrays import Array, float32_like, moved_like, to_float32
+from attnscope.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,7 +99,7 @@ def weight_rows(layer: QueriesKeys, head: int | None, queries: slice | np.ndarra
 
 
 def rounded_rows(layer: QueriesKeys, head: int, queries: slice | np.ndarray) -> Array:
-    """Weights as code gives them that rounds every step to the layer's dtype: float32 [queries, keys].
+    """Weights as code gives them that rounds every step to the model's dtype: float32 [queries, keys].
 
     Eager attention functions compute each step in float32 and round what it gives: products, scaling, the soft cap's
     division, tanh and multiplication, the sum with the bias (not where the bias is the wider one), with sinks the
@@ -106,7 +107,10 @@ def rounded_rows(layer: QueriesKeys, head: int, queries: slice | np.ndarray) -> 
     """
     keys = float32_like(layer.keys[head // layer.group_size])
     rows = layer.queries[head][queries]
-    xp, dtype = array_namespace(rows), rows.dtype
+    xp = array_namespace(rows)
+    dtype = rows.dtype if layer.computed_in is None else getattr(xp, layer.computed_in, None)
+    if dtype is None:
+        raise InputError(f"numpy has no {layer.computed_in} to round to. Install torch and load the capture again.")
 
     def rounded(array: Array) -> Array:
         return float32_like(xp.astype(array, dtype))

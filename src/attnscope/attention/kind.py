@@ -14,6 +14,7 @@ from attnscope.attention.layers import Layer, QueriesKeys
 from attnscope.attention.memory import require_memory
 from attnscope.attention.positions import Positions, resolve
 from attnscope.attention.rounding import rounded_rows, rounding
+from attnscope.attention.storing import error_of
 from attnscope.errors import InputError, InputTypeError, NotFoundError
 
 if TYPE_CHECKING:
@@ -128,6 +129,14 @@ class Attention:
             + sum(byte_count(array) for array in extra)
             + (0 if self.stream is None else self.stream.nbytes)
         )
+
+    @property
+    def error(self) -> dict[int, float]:
+        """Per layer, the largest error storing adds to a weight, where queries and keys are kept in a narrower dtype.
+
+        A bound, see :func:`attnscope.attention.storing.storing_error`; 0 where they are kept as the model gives them.
+        """
+        return {number: error_of(layer) for number, layer in self.stored.items()}
 
     @property
     def is_causal(self) -> bool:

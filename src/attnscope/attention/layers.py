@@ -78,7 +78,7 @@ class QueriesKeys:
     Parameters
     ----------
     queries
-        [heads, queries, width], after rotary positions and normalisation, in the dtype the model ran in.
+        [heads, queries, width], after rotary positions and normalisation, in the dtype the model ran in or another.
     keys
         [key heads, keys, width]; with grouped heads, head ``h`` reads key head ``h // (heads / key heads)``.
     scale
@@ -88,6 +88,10 @@ class QueriesKeys:
     softcap, bias, sinks, values
         The soft cap of the scores; what is added to them, [1 or heads, queries, keys]; a learned sink logit per
         head, [heads]; the value vectors, [key heads, keys, value width]. Each may be None.
+    error
+        Largest error of a weight that comes of storing queries and keys in another dtype than the model's.
+    computed_in
+        Name of the dtype the model computes in, where that is another one than theirs.
     """
 
     queries: Array
@@ -98,6 +102,8 @@ class QueriesKeys:
     bias: Array | None = None
     sinks: Array | None = None
     values: Array | None = None
+    error: float = 0.0
+    computed_in: str | None = None
 
     def __post_init__(self) -> None:
         q, k = tuple(self.queries.shape), tuple(self.keys.shape)
@@ -208,10 +214,13 @@ class StoredWeights:
         [heads, queries, keys], rows are queries.
     mask
         Which keys each query sees.
+    error
+        Largest error of a weight that comes of how its queries and keys were stored.
     """
 
     weights: Array
     mask: Mask
+    error: float = 0.0
 
     def __post_init__(self) -> None:
         shape = tuple(self.weights.shape)
@@ -264,7 +273,7 @@ class StoredWeights:
     def take(self, queries: np.ndarray, keys: np.ndarray, masks: dict[Mask, Mask] | None = None) -> StoredWeights:
         """Keep some queries and some keys, both as increasing positions; see :meth:`QueriesKeys.take`."""
         q, k = moved_like(queries, self.weights), moved_like(keys, self.weights)
-        return StoredWeights(self.weights[:, q][:, :, k], _taken(self.mask, queries, keys, masks))
+        return replace(self, weights=self.weights[:, q][:, :, k], mask=_taken(self.mask, queries, keys, masks))
 
     def overview(self, head: int, size: int) -> np.ndarray:
         """Largest weight of each cell of a coarse grid: float32 [≤ size, ≤ size]."""

@@ -19,20 +19,27 @@ UNIT = {"float16": 2.0**-11, "bfloat16": 2.0**-8}
 
 
 def rounded_rows(layer: Layer, head: int, queries: slice | np.ndarray) -> np.ndarray:
-    """Weights as eager code in the layer's dtype gives them: float32 [queries, keys].
+    """Weights as eager code in the model's dtype gives them: float32 [queries, keys].
 
     See :func:`.compute.rounded_rows`. For float32 and wider, and where the model's own weights are kept, these are the
     weights themselves.
     """
     if isinstance(layer, Blocks):
         return layer.rows_by(lambda part, rows: rounded_rows(part, head, rows), queries, 0.0)
-    if not isinstance(layer, QueriesKeys) or layer.dtype not in UNIT:
+    if not isinstance(layer, QueriesKeys) or precision(layer) not in UNIT:
         return layer.weight_rows(head, queries)
     return to_float32(compute.rounded_rows(layer, head, queries))
 
 
+def precision(layer: Layer) -> str:
+    """Name the dtype the model computes a layer's attention in, whatever dtype that is kept in."""
+    if isinstance(layer, Blocks):
+        return precision(layer.parts[0])
+    return getattr(layer, "computed_in", None) or layer.dtype
+
+
 def rounding(layer: Layer) -> float:
-    """Bound the difference between a layer's weights and those of code that rounds every step to the layer's dtype.
+    """Bound the difference between a layer's weights and those of code that rounds every step to the model's dtype.
 
     Weights are computed in float32 from queries and keys, so they are the softmax of the numbers the model attends
     with, as fused attention functions compute it. Eager code rounds its scores on the way: once each for product,
@@ -47,9 +54,9 @@ def rounding(layer: Layer) -> float:
     """
     if isinstance(layer, Blocks):
         return max(rounding(part) for part in layer.parts)
-    if not isinstance(layer, QueriesKeys) or layer.dtype not in UNIT:
+    if not isinstance(layer, QueriesKeys) or precision(layer) not in UNIT:
         return 0.0
-    unit, worst = UNIT[layer.dtype], 0.0
+    unit, worst = UNIT[precision(layer)], 0.0
     for head in range(layer.n_heads):
         for rows in compute.row_blocks(layer.n_queries, layer.n_keys):
             moved = unit * _rounded(layer, head, rows)

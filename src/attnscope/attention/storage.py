@@ -4,7 +4,8 @@ The metadata of the file holds one entry, ``attnscope``, with::
 
     { version, model, pictures?: how many, kinds: [ { kind, queries: tokens, keys: tokens | null,
                                  stream: see stream_storage.py,
-                                 layers: [ { layer, form, how, check, module, mask, scale, softcap, extra } ] } ] }
+                                 layers: [ { layer, form, how, check, module, mask, scale, softcap, extra,
+                                             error?, computed_in? } ] } ] }
 
 Arrays are named ``kind.layer.queries`` and so on, further measures ``kind.layer.extra.name``, masks
 ``mask.number.start``; layers may share a mask's number.
@@ -153,12 +154,16 @@ def _describe(attention: Attention, arrays: dict[str, Array], masks: dict[int, i
             layer = layer.stored()
         if isinstance(layer, QueriesKeys):
             entry |= {"form": "queries_keys", "scale": layer.scale, "softcap": layer.softcap}
+            if layer.computed_in is not None:
+                entry["computed_in"] = layer.computed_in
             parts = {"queries": layer.queries, "keys": layer.keys} | {key: getattr(layer, key) for key in _OPTIONAL}
         elif isinstance(layer, StoredWeights):
             entry |= {"form": "weights"}
             parts = {"weights": layer.weights}
         else:
             raise TypeError(f"unknown kind of layer {type(layer).__name__}")
+        if layer.error:
+            entry["error"] = layer.error
         measures = {key: given[number] for key, given in attention.extra.items() if number in given}
         if measures:
             entry["extra"] = list(measures)
@@ -211,8 +216,9 @@ def _rebuild(header: dict[str, Any], file: Any) -> Capture:
             chosen = (int(described["mask"]), len(keys))
             if chosen not in masks:
                 masks[chosen] = _get_mask(file, *chosen, names)
+            error = _share(described.get("error", 0.0))
             if described["form"] == "weights":
-                stored[number] = StoredWeights(_get_floats(file, f"{name}.weights"), masks[chosen])
+                stored[number] = StoredWeights(_get_floats(file, f"{name}.weights"), masks[chosen], error)
                 continue
             if described["form"] != "queries_keys":
                 raise InputError(f"unknown form {described['form']!r} of layer {number}")
@@ -224,6 +230,8 @@ def _rebuild(header: dict[str, Any], file: Any) -> Capture:
                 float(described["scale"]),
                 masks[chosen],
                 softcap=softcap,
+                error=error,
+                computed_in=_dtype(described.get("computed_in")),
                 **given,
             )
         how = {int(d["layer"]): str(d["how"]) for d in entry["layers"] if d["how"] is not None}
@@ -261,6 +269,18 @@ def _rebuild_tokens(entry: dict[str, Any]) -> Tokens:
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise InputError(f"expected a text, got {value!r}")
+    return value
+
+
+def _share(value: Any) -> float:
+    if not 0 <= value <= 1:
+        raise InputError(f"an error of a weight is between 0 and 1, got {value!r}")
+    return float(value)
+
+
+def _dtype(value: Any) -> str | None:
+    if value not in (None, "float64", "float32", "float16", "bfloat16"):
+        raise InputError(f"unknown dtype {value!r}")
     return value
 
 

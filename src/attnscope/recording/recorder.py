@@ -21,6 +21,7 @@ from attnscope.recording.collect.any_module import (
     require_seen_here,
 )
 from attnscope.recording.collect.collector import Collector
+from attnscope.recording.collect.keeping import Keeping
 from attnscope.recording.collect.readout import Readouts
 from attnscope.recording.collect.written import Writes
 from attnscope.recording.forward import run_once
@@ -52,6 +53,7 @@ class Recording:
         values: bool,
         live: bool = False,
         on_step: Callable[[Step], object] | None = None,
+        keeping: Keeping | None = None,
     ) -> None:
         models.require_recordable(model)
         if on_step is not None and not live:
@@ -62,7 +64,7 @@ class Recording:
         self._paths = models.module_paths(model)
         self._running = Running(self._paths, lambda: is_watching(self._on_call))
         self._known = models.is_transformers(self._model)
-        self._collector = (Collector if self._known else ModuleCollector)(self._wanted, values=values)
+        self._collector = (Collector if self._known else ModuleCollector)(self._wanted, values=values, keeping=keeping)
         if live and not self._known:
             raise InputError(
                 f"live=True follows the cache of a transformers model, and {type(self._model).__name__} is none. "
@@ -72,7 +74,9 @@ class Recording:
         self._collector.writes = self._writes
         self._readouts = None if self._writes is None else Readouts(self._model, self._writes)
         self._elsewhere = 0
-        self._steps = Steps(self._wanted, values=values, encoder_decoder=self._pair) if live else None
+        self._steps: Steps | None = None
+        if live:
+            self._steps = Steps(self._wanted, values=values, encoder_decoder=self._pair, keeping=keeping)
         self._on_step = on_step
         self._counts = finish.Counts(live=live)
         self._inputs: dict[str, Any] = {}
@@ -324,6 +328,8 @@ def record(
     *,
     layers: Iterable[int] | None = None,
     values: bool = False,
+    dtype: str | torch.dtype | None = None,
+    device: str | torch.device | None = None,
     live: bool = False,
     on_step: Callable[[Step], object] | None = None,
 ) -> Recording:
@@ -354,6 +360,8 @@ def record(
         Numbers of the layers to record; None for all.
     values
         Whether to keep the value vectors too.
+    dtype, device
+        What queries, keys and values are kept in, and where; see :func:`attnscope.capture`.
     live
         Whether to record the passes of ``generate()``, or of a loop of your own that goes on with
         ``past_key_values``, as they run. The last token written is not read any more, so it has no row then. Not for
@@ -366,7 +374,7 @@ def record(
     InputTypeError, ModelError
         When the model cannot be recorded, with the reason and the remedy.
     """
-    return Recording(model, layers, values, live, on_step)
+    return Recording(model, layers, values, live, on_step, Keeping.of(dtype, device))
 
 
 def _decoders(model: Any) -> list[Any]:

@@ -9,6 +9,7 @@ import numpy as np
 from attnscope.analysis.cells import measures_available
 from attnscope.analysis.head_table import measures_of
 from attnscope.attention.gaps import gaps_of
+from attnscope.attention.rounding import precision
 from attnscope.attention.turns import turns_of
 from attnscope.wire.protocol import MEASURES, VERSION, CaptureInfo, KindInfo, Measure, Notes, TokensInfo
 
@@ -94,15 +95,20 @@ def _notes(attention: Attention, error: float) -> Notes:
     cells = first.n_queries * first.n_keys
     seen = np.mean([layer.mask.counts().sum() / max(cells, 1) for layer in attention.stored.values()])
     sums = _row_sums(attention)
-    return {
+    notes: Notes = {
         "row_sums": [float(sums.min()), float(sums.max())] if sums.size else [0.0, 0.0],
-        "dtype": first.dtype,
+        "dtype": precision(first),
         "check": max(attention.check.values(), default=None),
         "masked": float(1 - seen),
         "error": error,
         "blind": max(int((layer.mask.counts() == 0).sum()) for layer in attention.stored.values()),
         "unchecked": [number for number in attention.layers if number not in attention.check],
     }
+    other = next((layer for layer in attention.stored.values() if layer.dtype != precision(layer)), None)
+    moved = max(attention.error.values())
+    if other is not None or moved:
+        notes["kept"] = {"dtype": (other or first).dtype, "error": moved}
+    return notes
 
 
 def _row_sums(attention: Attention) -> np.ndarray:

@@ -27,6 +27,13 @@ class TokensInfo(TypedDict):
     turns: NotRequired[list[tuple[int, int, str]]]
 
 
+class KeptInfo(TypedDict):
+    """What queries and keys are kept in, where the model computes in another dtype, and how far that moves a weight."""
+
+    dtype: str
+    error: float
+
+
 class Notes(TypedDict):
     """What makes the numbers trustworthy, or not."""
 
@@ -37,6 +44,7 @@ class Notes(TypedDict):
     error: float
     blind: NotRequired[int]
     unchecked: NotRequired[list[int]]
+    kept: NotRequired[KeptInfo]
 
 
 class KindInfo(TypedDict):

@@ -14,7 +14,7 @@ from attnscope.errors import InputError, ModelError, NoAttentionError
 from attnscope.recording.collect import check
 from attnscope.recording.collect.collector import Collector
 from attnscope.recording.collect.heads import joined
-from attnscope.recording.collect.kept import layer_of, stored
+from attnscope.recording.collect.kept import layer_of
 from attnscope.recording.collect.recorded import Recorded
 from attnscope.recording.collect.replay import Replay
 from attnscope.recording.watch import softmaxes
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from attnscope.attention.layers import Layer
+    from attnscope.recording.collect.keeping import Keeping
     from attnscope.recording.collect.kinds import Place
     from attnscope.recording.watch.calls import AttentionCall, SoftmaxCall
     from attnscope.recording.watch.running import Frame
@@ -37,8 +38,8 @@ class ModuleCollector(Collector):
     other on the same tokens, are the heads of one layer.
     """
 
-    def __init__(self, wanted: set[int] | None, *, values: bool) -> None:
-        super().__init__(wanted, values=values)
+    def __init__(self, wanted: set[int] | None, *, values: bool, keeping: Keeping | None = None) -> None:
+        super().__init__(wanted, values=values, keeping=keeping)
         self.batches: tuple[int, ...] = ()
         self._unit: Frame | None = None
         self._last: tuple[Place, int] | None = None
@@ -57,7 +58,7 @@ class ModuleCollector(Collector):
         place = place._replace(cross=_crosses(place, n_queries, call.keys.shape[2]) if cross is None else cross)
         if self._wanted is not None and number not in self._wanted:
             return
-        layers = [layer_of(call, group, self._masks, values=self._values) for group in range(groups)]
+        layers = [layer_of(call, group, self._masks) for group in range(groups)]
         figures = [
             check.deviation(layer, call.values[group], call.output[group], call.project)
             for group, layer in enumerate(layers)
@@ -73,7 +74,7 @@ class ModuleCollector(Collector):
                 number,
                 call.path,
                 call.tier,
-                layers,
+                self._keeping.layers(call, layers, values=self._values),
                 max(seen, default=math.nan),
                 max(check.TOLERANCE.get(name, 1e-4) for name in names),
                 added=call.options.get("added_keys", ()),
@@ -98,7 +99,7 @@ class ModuleCollector(Collector):
         call = replace(call, weights=weights)
         items: list[Layer]
         if self._keep(weights):
-            items, tier = [stored(one) for one in weights], "softmax"
+            items, tier = [self._keeping.weights(one) for one in weights], "softmax"
         else:
             again = Replay(call, groups, self._copies)
             items, tier = [again.layer(weights, group) for group in range(groups)], "replay"

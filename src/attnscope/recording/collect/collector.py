@@ -15,7 +15,8 @@ from attnscope.attention.layers import QueriesKeys
 from attnscope.errors import ModelError
 from attnscope.recording import room
 from attnscope.recording.collect import check, layouts, packs
-from attnscope.recording.collect.kept import layer_of, not_understood, stored
+from attnscope.recording.collect.keeping import Keeping
+from attnscope.recording.collect.kept import layer_of, not_understood
 from attnscope.recording.collect.masks import MaskReader
 from attnscope.recording.collect.numbering import Numbers
 from attnscope.recording.collect.recorded import Recorded
@@ -39,7 +40,6 @@ class _Run:
     number: int
     calls: int = 0
     wanted: bool = True
-    last: tuple[torch.Tensor, torch.Tensor] | None = None
     band: SoftmaxCall | None = None
     layer: Recorded | None = None
     length: int | None = None
@@ -55,9 +55,11 @@ class Collector:
         Numbers of the layers to keep; None for all.
     values
         Whether to keep value vectors.
+    keeping
+        In which dtype and where what is recorded is kept.
     """
 
-    def __init__(self, wanted: set[int] | None, *, values: bool) -> None:
+    def __init__(self, wanted: set[int] | None, *, values: bool, keeping: Keeping | None = None) -> None:
         self.recorded: list[Recorded] = []
         self.odd: dict[str, str] = {}
         self.batch: int | None = None
@@ -67,11 +69,13 @@ class Collector:
         self._numbers = Numbers()
         self._wanted = wanted
         self._values = values
+        self._keeping = keeping or Keeping()
         self._masks = MaskReader()
         self._copies = Copies()
         self._kept = 0
         self._runs: dict[tuple[torch.nn.Module, int], _Run] = {}
         self._serial = 0
+        self._called: tuple[_Run, torch.Tensor, torch.Tensor] | None = None
         self.writes: Writes | None = None
 
     @property
@@ -142,13 +146,14 @@ class Collector:
             return True
         if places is not None:
             items: list[Layer] = [
-                Blocks([stored(weights) for weights in some], *places) for some in _chunked(call.weights, batch)
+                Blocks([self._keeping.weights(weights) for weights in some], *places)
+                for some in _chunked(call.weights, batch)
             ]
             self._put(run, call, items, "softmax", call.weights)
             return True
         weights = softmaxes.by_head(call.weights, batch)
         if self._keep(weights):
-            items, tier = [stored(weights[item]) for item in range(batch)], "softmax"
+            items, tier = [self._keeping.weights(weights[item]) for item in range(batch)], "softmax"
         else:
             again = Replay(call, batch, self._copies)
             items, tier = [again.layer(weights, item) for item in range(batch)], "replay"
@@ -164,6 +169,7 @@ class Collector:
                 )
         self._copies.close()
         self._runs.clear()
+        self._called = None
 
     def _run(self, call: AttentionCall | SoftmaxCall) -> _Run:
         """Find or number the run of the module a call comes from; another of its calls is another stream."""
@@ -179,9 +185,12 @@ class Collector:
 
     def _is_same(self, call: AttentionCall, run: _Run) -> bool:
         """Whether a module attends once more with the queries and keys it just attended with, to other values."""
-        last, run.last = run.last, (call.queries, call.keys)
-        return last is not None and all(
-            a.shape == b.shape and bool(torch.equal(a, b)) for a, b in zip(last, run.last, strict=True)
+        before, self._called = self._called, (run, call.queries, call.keys)
+        if before is None or before[0] is not run:
+            return False
+        return all(
+            a.shape == b.shape and bool(torch.equal(a, b))
+            for a, b in zip(before[1:], (call.queries, call.keys), strict=True)
         )
 
     def _packed(self, call: AttentionCall, batch: int) -> bool:
@@ -198,20 +207,20 @@ class Collector:
     ) -> Recorded | None:
         """Make a layer of a call."""
         groups = call.queries.shape[0]
-        layers: list[QueriesKeys] = []
-        figures: list[float] = []
-        for group in range(groups):
-            layer = layer_of(call, group, self._masks, values=self._values)
-            figures.append(check.deviation(layer, call.values[group], call.output[group], call.project))
-            layers.append(layer)
+        layers = [layer_of(call, group, self._masks) for group in range(groups)]
+        figures = [
+            check.deviation(layer, call.values[group], call.output[group], call.project)
+            for group, layer in enumerate(layers)
+        ]
         seen = [figure for figure in figures if not math.isnan(figure)]
         worst, tier = max(seen, default=math.nan), call.tier
         allowed = check.TOLERANCE.get(dtype_name(call.queries), 1e-4)
-        items: list[Layer] = list(layers)
-        if worst > allowed:
-            own_weights = self._own_weights(call, allowed)
-            if own_weights is not None:
-                (items, worst), tier = own_weights, "softmax"
+        own_weights = self._own_weights(call, allowed) if worst > allowed else None
+        items: list[Layer]
+        if own_weights is not None:
+            (items, worst), tier = own_weights, "softmax"
+        else:
+            items = list(self._keeping.layers(call, layers, values=self._values))
         if windows is not None:
             places, n_tokens = windows
             items = [Blocks(some, places, n_tokens) for some in _chunked(items, batch)]
@@ -261,7 +270,7 @@ class Collector:
             groups = range(shape[0])
             worst = max(check.weights_deviation(weights[i], call.values[i], call.output[i]) for i in groups)
             if worst <= allowed and self._keep(weights):
-                return [stored(weights[i]) for i in groups], worst
+                return [self._keeping.weights(weights[i]) for i in groups], worst
         return None
 
     def _take_band(self, call: SoftmaxCall, batch: int) -> None:
@@ -294,7 +303,7 @@ class Collector:
         if run.wanted:
             for stream in range(call.weights.shape[1]):
                 weights = call.weights[:, stream]
-                items: list[Layer] = [stored(weights[item]) for item in range(batch)]
+                items: list[Layer] = [self._keeping.weights(weights[item]) for item in range(batch)]
                 self._put(run, call, items, "softmax", weights, stream=call.index + stream)
 
     def _put(

@@ -1,15 +1,12 @@
-"""What is kept of a call: its queries and keys as a layer, or the weights of a softmax."""
+"""Reading a call as a layer: its queries, keys, mask and what is added to the scores."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attnscope.attention.layers import QueriesKeys, StoredWeights
-from attnscope.recording.watch import softmaxes
+from attnscope.attention.layers import QueriesKeys
 
 if TYPE_CHECKING:
-    import torch
-
     from attnscope.recording.collect.masks import MaskReader
     from attnscope.recording.watch.calls import AttentionCall
 
@@ -25,8 +22,8 @@ def not_understood(call: AttentionCall) -> list[str]:
     return sorted(name for name, value in call.options.items() if value is not None and name not in _UNDERSTOOD)
 
 
-def layer_of(call: AttentionCall, item: int, masks: MaskReader, *, values: bool) -> QueriesKeys:
-    """Make the layer of one input of a call."""
+def layer_of(call: AttentionCall, item: int, masks: MaskReader) -> QueriesKeys:
+    """Make the layer of one input of a call, whose arrays are the model's own until they are kept."""
     mask, bias = masks.read(call, item)
     position_bias = call.options.get("position_bias")
     if position_bias is not None:
@@ -35,24 +32,11 @@ def layer_of(call: AttentionCall, item: int, masks: MaskReader, *, values: bool)
     scale = call.options.get("scaling")
     sinks = call.options.get("s_aux", call.options.get("sinks"))
     return QueriesKeys(
-        own(call.queries)[item],
-        own(call.keys)[item, :, : mask.n_keys],
+        call.queries[item].detach(),
+        call.keys[item, :, : mask.n_keys].detach(),
         call.queries.shape[-1] ** -0.5 if scale is None else float(scale),
         mask,
         softcap=call.options.get("softcap"),
-        bias=None if bias is None else bias.detach().cpu(),
-        sinks=None if sinks is None else sinks.detach().cpu().reshape(-1),
-        values=own(call.values)[item] if values else None,
+        bias=None if bias is None else bias.detach(),
+        sinks=None if sinks is None else sinks.detach().reshape(-1),
     )
-
-
-def stored(weights: torch.Tensor) -> StoredWeights:
-    """Keep one input's weights [heads, queries, keys]; what every head gives exactly nothing is masked."""
-    return StoredWeights(own(weights), softmaxes.visible(weights))
-
-
-def own(tensor: torch.Tensor) -> torch.Tensor:
-    """Bring a tensor to the CPU; copy it if it is a view that would keep a larger one alive."""
-    tensor = tensor.detach().cpu()
-    shared = tensor.untyped_storage().nbytes() > tensor.numel() * tensor.element_size()
-    return tensor.clone() if shared else tensor

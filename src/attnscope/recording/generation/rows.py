@@ -26,6 +26,7 @@ class Rows:
     bias: torch.Tensor | None
     keys: torch.Tensor | None
     values: torch.Tensor | None
+    error: float = 0.0
 
     @property
     def stop(self) -> int:
@@ -81,6 +82,7 @@ def joined(layer: Growing, total: int, masks: dict[bytes, Mask]) -> Recorded:
                 values=whole.values if cross else _cat([row.values for row in kept]),
                 mask=mask,
                 bias=_bias(kept, mask.n_keys),
+                error=max(row.error for row in kept),
             )
         )
     seen = [figure for figure in layer.figures if figure == figure]  # without NaN, a row that sees no key
@@ -121,8 +123,8 @@ def _bits(mask: Mask) -> bytes:
 
 
 def copied(tensor: Any) -> Any:
-    """A copy on the CPU that the next pass does not change."""
-    return None if tensor is None else tensor.detach().cpu().clone()
+    """A copy that the next pass does not change."""
+    return None if tensor is None else tensor.detach().clone()
 
 
 def kept(layer: QueriesKeys) -> QueriesKeys:

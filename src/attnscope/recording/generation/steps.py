@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from attnscope.attention.capture import Capture
     from attnscope.attention.mask import Mask
+    from attnscope.recording.collect.keeping import Keeping
     from attnscope.recording.collect.kinds import Place
     from attnscope.recording.collect.recorded import Recorded
     from attnscope.recording.watch.calls import AttentionCall, SoftmaxCall
@@ -59,16 +60,20 @@ class Steps:
         Whether to keep value vectors.
     encoder_decoder
         Whether the model is one, so that its encoder runs once and is looked at by every row.
+    keeping
+        In which dtype and where what is recorded is kept.
     """
 
-    def __init__(self, wanted: set[int] | None, *, values: bool, encoder_decoder: bool) -> None:
-        self._wanted, self._values = wanted, values
+    def __init__(
+        self, wanted: set[int] | None, *, values: bool, encoder_decoder: bool, keeping: Keeping | None = None
+    ) -> None:
+        self._wanted, self._values, self._keeping = wanted, values, keeping
         self._encoder_decoder = encoder_decoder
         self._growing: dict[tuple[Place, int], Growing] = {}
         self._past = 0
         self._until: int | None = None
         self._pass: Collector | None = None
-        self.whole = Collector(wanted, values=values)
+        self.whole = Collector(wanted, values=values, keeping=keeping)
         self.total = 0
         self.restarts = 0
         self.fed: torch.Tensor | None = None
@@ -84,7 +89,7 @@ class Steps:
                 f"of the others are missing. Let the whole text run inside the block, with an empty cache. {_ELSE}"
             )
         self.restarts += self._past == 0 and self.total > 0
-        self._pass = Collector(self._wanted, values=self._values)
+        self._pass = Collector(self._wanted, values=self._values, keeping=self._keeping)
         self._pass.batch = batch
         self._read(inputs)
 
@@ -210,7 +215,7 @@ class Steps:
 
     def _rows(self, new: QueriesKeys, rows: list[Rows], recorded: Recorded) -> Rows:
         if recorded.place.cross:
-            return Rows(self._past, copied(new.queries), new.mask, 0, copied(new.bias), None, None)
+            return Rows(self._past, copied(new.queries), new.mask, 0, copied(new.bias), None, None, new.error)
         total = self._past + new.n_queries
         offset = max(0, total - new.n_keys)  # a window's cache gives the last keys only
         columns = slice(self._past - offset, total - offset)
@@ -227,6 +232,7 @@ class Steps:
             copied(new.bias),
             copied(new.keys[:, columns]),
             None if new.values is None else copied(new.values[:, columns]),
+            new.error,
         )
 
 
