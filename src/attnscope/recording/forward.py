@@ -10,6 +10,7 @@ from torch import nn
 
 from attnscope.recording import models
 from attnscope.recording.failure import explained
+from attnscope.recording.parameters import device_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,7 +30,7 @@ def arguments(model: Any, inputs: Mapping[str, Any], **options: Any) -> dict[str
     extra = {name: value for name, value in {"use_cache": False, **options}.items() if name in accepted}
     if "position_ids" in accepted and "position_ids" not in wanted:
         wanted.update(positions_past_padding(model, wanted))
-    device = getattr(model, "device", None)
+    device = device_of(model)
     moved = {name: value.to(device) if isinstance(value, torch.Tensor) else value for name, value in wanted.items()}
     return {**extra, **moved}
 

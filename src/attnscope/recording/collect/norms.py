@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-import torch
-
 from attnscope.attention.stream import Norm
+from attnscope.recording.parameters import tensor_of
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
 _EPS = ("eps", "variance_epsilon", "epsilon", "layer_norm_eps", "norm_eps")
@@ -29,7 +29,7 @@ def read_norm(module: nn.Module, given: torch.Tensor, gave: torch.Tensor, tolera
     Parameters
     ----------
     given, gave
-        float32 [rows, width]: some rows, before and after.
+        float32 [rows, width], on the CPU: some rows, before and after.
     tolerance
         Largest difference, relative to the largest number.
     """
@@ -49,7 +49,5 @@ def read_norm(module: nn.Module, given: torch.Tensor, gave: torch.Tensor, tolera
 
 def _parameter(module: nn.Module, name: str, width: int) -> torch.Tensor | None:
     """A copy of a vector of the module, on the CPU."""
-    found = getattr(module, name, None)
-    if not isinstance(found, torch.Tensor) or tuple(found.shape) != (width,):
-        return None
-    return found.detach().cpu().float().clone()
+    found = tensor_of(module, name)
+    return None if found is None or tuple(found.shape) != (width,) else found.cpu().float().clone()

@@ -14,12 +14,14 @@ from attnscope.attention.arrays import to_float32
 from attnscope.attention.stream import Norm, Readout
 from attnscope.recording.collect.norms import read_norm
 from attnscope.recording.collect.written import Sample, Seen, multiple, tolerance
+from attnscope.recording.parameters import tensor_of
 
 if TYPE_CHECKING:
     from collections import deque
 
     from attnscope.recording.collect.written import Writes, Written
 
+SPLIT = "its unembedding is split over several processes"
 LIKELIEST = 10
 """Likeliest next tokens whose unembedding is kept."""
 
@@ -53,8 +55,10 @@ class Final:
         head = None if self.head is None else self.head()
         if self.residual is None or self.norm is None or head is None:
             return self.why
-        residual = self.residual[number][torch.from_numpy(rows)]
-        weight, bias = _parts(head)
+        found = _parts(head)
+        if found is None:
+            return SPLIT
+        residual, (weight, bias) = self.residual[number][torch.from_numpy(rows)], found
         last = torch.from_numpy(self.norm(to_float32(residual[-1:]))[0])
         logits = weight @ last.to(weight)
         logits = logits if bias is None else logits + bias
@@ -113,10 +117,13 @@ class Readouts:
         made = read_norm(norm.module, sample(norm.given), sample(norm.gave), tolerance(norm.gave))
         if made is None or not _continues(written, norm.given, outputs, sample):
             return Final("more happens between its last layer and its logits than a norm"), written.part
-        weight, bias = _parts(head.module)
-        rows = head.given.reshape(-1, head.given.shape[-1])[-4:]
+        parts = _parts(head.module)
+        if parts is None:
+            return Final(SPLIT), written.part
+        weight, bias = parts
+        rows = head.given.reshape(-1, head.given.shape[-1])[-4:].to(weight.device)
         logits = rows @ weight.T if bias is None else rows @ weight.T + bias
-        own = head.gave.reshape(-1, head.gave.shape[-1])[-4:]
+        own = head.gave.reshape(-1, head.gave.shape[-1])[-4:].to(weight.device)
         error = float((logits - own).abs().max() / own.abs().max().clamp(min=1e-9))
         if not error <= tolerance(own):
             return Final(f"its unembedding gives other logits than the model (off by {error:.1g})"), written.part
@@ -155,10 +162,17 @@ def _unembedding(model: Any) -> nn.Module | None:
     return found if isinstance(found, nn.Linear) else None
 
 
-def _parts(head: nn.Module) -> tuple[torch.Tensor, torch.Tensor | None]:
-    weight, bias = head.weight, head.bias
+def _parts(head: nn.Module) -> tuple[torch.Tensor, torch.Tensor | None] | None:
+    """The unembedding's matrix and bias; None where this process has but a part of them."""
+    weight = tensor_of(head, "weight")
+    return None if weight is None else (weight, tensor_of(head, "bias"))
+
+
+def _version(head: nn.Module) -> int:
+    """How often the unembedding has been changed."""
+    weight = head.weight
     assert isinstance(weight, torch.Tensor)
-    return weight.detach(), bias.detach() if isinstance(bias, torch.Tensor) else None
+    return weight._version
 
 
 class LiveRows:
@@ -166,16 +180,17 @@ class LiveRows:
 
     def __init__(self, head: weakref.ref[nn.Module] | None = None) -> None:
         module = None if head is None else head()
-        self._head, self._version = head, -1 if module is None else _parts(module)[0]._version
+        self._head, self._version = head, -1 if module is None else _version(module)
 
     def __call__(self, token: int) -> tuple[np.ndarray, float] | None:
         """Give a token's unembedding and bias; None where they cannot be had."""
         module = None if self._head is None else self._head()
         if module is None:
             return None
-        weight, bias = _parts(module)
-        if weight._version != self._version or not 0 <= token < len(weight):
+        found = _parts(module) if _version(module) == self._version else None
+        if found is None or not 0 <= token < len(found[0]):
             return None
+        weight, bias = found
         return to_float32(weight[token]), 0.0 if bias is None else float(bias[token])
 
     def __reduce__(self) -> tuple[type[LiveRows], tuple[()]]:

@@ -23,6 +23,7 @@ from attnscope.attention.arrays import dtype_name
 from attnscope.attention.stream import Norm, Write
 from attnscope.recording.collect import check
 from attnscope.recording.collect.norms import is_norm, read_norm
+from attnscope.recording.parameters import tensor_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -134,7 +135,9 @@ class Writes:
         self._pending = pending = _Pending(written, call, layer, items, list(self._norms), inputs)
         projection = getattr(call.module, "out_proj", None)
         if call.project is not None and isinstance(projection, nn.Linear):  # used by PyTorch's function, never called
-            self._project(pending, projection.weight.T, projection.bias, call.output)
+            matrix = _matrix(projection)
+            if matrix is not None:
+                self._project(pending, matrix, tensor_of(projection, "bias"), call.output)
         return written
 
     def close(self) -> list[Written]:
@@ -184,12 +187,11 @@ class Writes:
                 "an adapter adds to its output projection; merge it first (model.merge_and_unload() of PEFT)"
             )
             return
-        self._project(pending, matrix, getattr(seen.module, "bias", None), seen.gave)
+        self._project(pending, matrix, tensor_of(seen.module, "bias"), seen.gave)
 
     def _project(self, pending: _Pending, matrix: torch.Tensor, bias: torch.Tensor | None, made: torch.Tensor) -> None:
         """Keep a projection, given as [heads × value width, model width], if it makes the module's own output."""
         call, written = pending.call, pending.written
-        matrix, bias = matrix.detach(), None if bias is None else bias.detach()
 
         def project(rows: torch.Tensor) -> torch.Tensor:
             flat = rows.reshape(len(rows), -1).to(matrix)
@@ -272,8 +274,8 @@ class Sample:
         return tensor.shape[-1] == self._width and tensor.numel() == self._size
 
     def __call__(self, tensor: torch.Tensor) -> torch.Tensor:
-        """Give the rows: float32 [rows, width]."""
-        return tensor.detach().reshape(-1, self._width)[self._rows.to(tensor.device)].float()
+        """Give the rows: float32 [rows, width], on the CPU, as layers may lie on several devices."""
+        return tensor.detach().reshape(-1, self._width)[self._rows.to(tensor.device)].cpu().float()
 
 
 def multiple(rest: torch.Tensor, of: torch.Tensor, near: torch.Tensor, dtype: torch.dtype) -> float | None:
@@ -298,12 +300,11 @@ def tolerance(like: torch.Tensor) -> float:
 
 def _matrix(module: nn.Module) -> torch.Tensor | None:
     """The matrix [in, out] of a plain linear module."""
-    weight = getattr(module, "weight", None)
-    if not isinstance(weight, torch.Tensor) or weight.ndim != 2 or not weight.is_floating_point():
+    is_linear = isinstance(module, nn.Linear)
+    weight = tensor_of(module, "weight") if is_linear or type(module).__name__ == "Conv1D" else None
+    if weight is None or weight.ndim != 2 or not weight.is_floating_point():
         return None
-    if isinstance(module, nn.Linear):
-        return weight.T
-    return weight if type(module).__name__ == "Conv1D" else None
+    return weight.T if is_linear else weight
 
 
 def _first(values: Any) -> torch.Tensor | None:

@@ -11,6 +11,7 @@ import torch
 from attnscope.errors import InputError
 from attnscope.recording import models
 from attnscope.recording.failure import explained
+from attnscope.recording.parameters import device_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,7 +63,7 @@ def write(model: Any, inputs: Mapping[str, Any]) -> torch.Tensor:
             f"{type(plain).__name__} cannot write text by itself. Give the decoder's text with target=…, or load the "
             "model with its language head."
         )
-    device = getattr(plain, "device", None)
+    device = device_of(plain)
     moved = {name: value.to(device) if isinstance(value, torch.Tensor) else value for name, value in inputs.items()}
     accepted = inspect.signature(plain.forward).parameters
     wanted = {name: value for name, value in moved.items() if name in accepted}

@@ -10,6 +10,7 @@ from attnscope.errors import InputError, MissingPackageError, ModelError
 from attnscope.recording import models
 from attnscope.recording.encode import text_tokenizer
 from attnscope.recording.intervene.subject import repeated, with_gradients, without_gradients
+from attnscope.recording.parameters import device_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,9 +60,10 @@ def attribute(
     kept = torch.as_tensor(subject.source.queries.special)
     without = torch.where(kept, ids, torch.full_like(ids, missing))
     if method in ("integrated_gradients", "input_x_gradient"):
-        table = models.unwrapped(subject.model).get_input_embeddings()
+        model = models.unwrapped(subject.model)
+        table, device = model.get_input_embeddings(), device_of(model)
         with without_gradients():
-            vectors, of_missing = table(ids.to(table.weight.device)), table(without.to(table.weight.device))
+            vectors, of_missing = table(ids.to(device)), table(without.to(device))
         forward = _forward(subject, "inputs_embeds", of)
         _require_same(subject, forward, vectors, of)
         with with_gradients():
