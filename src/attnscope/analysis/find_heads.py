@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from attnscope.attention.compute import row_blocks
+from attnscope.attention.layers import skipping_rows
 from attnscope.errors import InputError
 
 if TYPE_CHECKING:
@@ -142,10 +143,10 @@ def _shares_as_good(
         asked = asked | {(j, i) for i, j in asked}
     for i, j in asked:
         counted &= ~((rows == i)[:, None] & (columns == j))
-    others = np.sort(best[counted])
+    others = best[counted]
     if not others.size:
         return np.full(len(weights), np.nan)
-    return 1 - np.searchsorted(others, weights.astype(np.float32), side="left") / others.size
+    return np.array([np.count_nonzero(others >= weight) / others.size for weight in weights.astype(np.float32)])
 
 
 def link_levels(c: Capture, *, go_on: Callable[[], object] = lambda: None, kind: str | None = None) -> np.ndarray:
@@ -175,12 +176,17 @@ def _best_links(
     if attention.queries is attention.keys:
         np.fill_diagonal(counted, val=False)
     seen, best = np.zeros_like(counted), np.zeros(counted.shape, np.float32)
+    gapless = columns.size > 0 and columns[-1] - columns[0] == columns.size - 1
+    wanted = slice(columns[0], columns[-1] + 1) if gapless else columns
+    masks: set[int] = set()
     for layer in attention.stored.values():
         go_on()
-        for block in row_blocks(rows.size, layer.n_keys):
-            seen[block] |= layer.mask.allowed(rows[block])[:, columns]
+        for block in row_blocks(rows.size, layer.n_keys, skipping_rows(layer)):
+            if id(layer.mask) not in masks:
+                seen[block] |= layer.mask.allowed(rows[block])[:, wanted]
             for head in range(layer.n_heads):
-                np.maximum(best[block], layer.weight_rows(head, rows[block])[:, columns], out=best[block])
+                np.maximum(best[block], layer.weight_rows(head, rows[block])[:, wanted], out=best[block])
+        masks.add(id(layer.mask))
     return best, counted & seen
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from attnscope.attention import compute
 from attnscope.attention.layers import StoredWeights
 from attnscope.attention.mask import Mask
+from attnscope.attention.overview import pooled_rows
 
 _NOBODY = np.zeros(0, np.int64)
 
@@ -36,13 +37,11 @@ class Bands:
     mask: Mask = field(init=False)
 
     def __post_init__(self) -> None:
-        seen = np.concatenate(
-            [
-                (np.stack([self.weight_rows(head, rows) for head in range(self.n_heads)]) != 0).any(axis=0)
-                for rows in compute.row_blocks(self.n_queries, self.n_keys * self.n_heads)
-            ]
+        blocks = compute.row_blocks(self.n_queries, self.n_keys * self.n_heads)
+        seen = (
+            np.logical_or.reduce([self.weight_rows(head, rows) != 0 for head in range(self.n_heads)]) for rows in blocks
         )
-        object.__setattr__(self, "mask", Mask.of(seen))
+        object.__setattr__(self, "mask", Mask.of_blocks(seen, self.n_keys))
 
     @property
     def n_heads(self) -> int:
@@ -100,8 +99,4 @@ class Bands:
 
     def overview(self, head: int, size: int) -> np.ndarray:
         """Largest weight of each cell of a coarse grid: float32 [≤ size, ≤ size]."""
-        cell = compute.cell_span(self.n_queries, size)
-        tops = np.arange(0, self.n_queries, cell)
-        return np.stack(
-            [np.maximum.reduceat(self.weight_rows(head, slice(top, top + cell)).max(axis=0), tops) for top in tops]
-        )
+        return pooled_rows(self, head, size)

@@ -11,6 +11,7 @@ import numpy as np
 from attnscope.attention import compute
 from attnscope.attention.layers import StoredWeights
 from attnscope.attention.mask import Mask
+from attnscope.attention.overview import pooled_rows
 from attnscope.attention.storing import error_of
 from attnscope.errors import InputError
 
@@ -74,10 +75,17 @@ class Blocks:
     @cached_property
     def mask(self) -> Mask:
         """Which keys each query sees: those of its own group that the group's mask shows."""
-        seen = np.zeros((self.n_tokens, self.n_tokens), bool)
-        for part, place in zip(self.parts, self.places, strict=True):
-            seen[np.ix_(place, place)] = part.mask.allowed(slice(None))
-        return Mask.of(seen)
+        blocks = compute.row_blocks(self.n_tokens, self.n_tokens)
+        return Mask.of_blocks(map(self._allowed, blocks), self.n_tokens)
+
+    def _allowed(self, queries: slice) -> np.ndarray:
+        """Which keys some queries see: bool [queries, keys]."""
+        group, slot = (home[queries] for home in self._homes)
+        seen = np.zeros((len(group), self.n_tokens), bool)
+        for number in np.unique(group):
+            mine = np.flatnonzero(group == number)
+            seen[np.ix_(mine, self.places[number])] = self.parts[number].mask.allowed(slot[mine])
+        return seen
 
     def stored(self) -> StoredWeights:
         """All weights at once, as they are written to a file."""
@@ -103,10 +111,7 @@ class Blocks:
 
     def overview(self, head: int, size: int) -> np.ndarray:
         """Largest weight of each cell of a coarse grid: float32 [≤ size, ≤ size]."""
-        cell = compute.cell_span(self.n_tokens, size)
-        tops = np.arange(0, self.n_tokens, cell)
-        pooled = [np.maximum.reduceat(self.weight_rows(head, slice(top, top + cell)).max(axis=0), tops) for top in tops]
-        return np.stack(pooled)
+        return pooled_rows(self, head, size)
 
     def rows_by(
         self, read: Callable[[Layer, np.ndarray], np.ndarray], queries: slice | np.ndarray, outside: float

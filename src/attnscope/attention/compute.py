@@ -14,9 +14,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from array_api_compat import array_namespace
+from array_api_compat import array_namespace, device
 
-from attnscope.attention.arrays import Array, float32_like, moved_like, to_float32
+from attnscope.attention.arrays import Array, float32_like, is_torch, moved_like
 from attnscope.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,13 +26,55 @@ if TYPE_CHECKING:
 
 BLOCK_CELLS = 1 << 22
 """Most score cells held at once while going through a head's rows: 16 MiB of float32."""
+SKIPPING_ROWS = 256
+"""Most rows of a block where a mask hides keys: what is hidden from all rows of a block is not computed."""
 
 
-def row_blocks(n_queries: int, n_keys: int) -> Iterator[slice]:
-    """Split the rows so that each block has at most ``BLOCK_CELLS`` cells."""
+def row_blocks(n_queries: int, n_keys: int, most: int | None = None) -> Iterator[slice]:
+    """Split the rows so that each block has at most ``BLOCK_CELLS`` cells, and at most so many rows."""
     rows = max(1, BLOCK_CELLS // max(n_keys, 1))
+    rows = rows if most is None else min(rows, most)
     for first in range(0, n_queries, rows):
         yield slice(first, min(first + rows, n_queries))
+
+
+def key_vectors(layer: QueriesKeys, head: int | None) -> Array:
+    """Keys that a head reads, float32 [keys, width], or those of all heads, [key heads, keys, width]."""
+    return float32_like(layer.keys if head is None else layer.keys[head // layer.group_size])
+
+
+def span_scores(
+    layer: QueriesKeys, head: int | None, queries: slice | np.ndarray, span: slice, keys: Array | None = None
+) -> Array:
+    """Scores of some queries against a range of keys: float32 [queries, span], masked cells ``-inf``.
+
+    Parameters
+    ----------
+    head
+        The head; without one those of all, [heads, queries, span], whose last digits may be other ones.
+    queries
+        Which rows.
+    span
+        Which keys, from start to stop.
+    keys
+        What :func:`key_vectors` gives, where many blocks are read: half precision is then converted once.
+    """
+    keys = key_vectors(layer, head) if keys is None else keys
+    keys = keys[..., span, :]
+    rows = float32_like(layer.queries[:, queries] if head is None else layer.queries[head][queries]) * layer.scale
+    xp = array_namespace(rows)
+    shape = rows.shape[:-1]
+    if head is None and layer.group_size > 1:  # heads of a group stand below each other, so that keys need no copies
+        rows = xp.reshape(rows, (layer.n_key_heads, layer.group_size * shape[1], layer.width))
+    scores = rows @ xp.matrix_transpose(keys)
+    scores = xp.reshape(scores, (*shape, keys.shape[-2]))
+    if layer.softcap is not None:
+        scores = layer.softcap * xp.tanh(scores / layer.softcap)
+    if layer.bias is not None:
+        shared = layer.bias.shape[0] == 1
+        bias = layer.bias[:, queries] if head is None else layer.bias[0 if shared else head][queries]
+        scores = scores + float32_like(bias[..., span])
+    return masked(layer, scores, queries, span)
 
 
 def score_rows(layer: QueriesKeys, head: int | None, queries: slice | np.ndarray) -> Array:
@@ -40,28 +82,19 @@ def score_rows(layer: QueriesKeys, head: int | None, queries: slice | np.ndarray
 
     Without a head those of all, [heads, queries, keys], whose last digits may be other ones.
     """
-    keys = float32_like(layer.keys if head is None else layer.keys[head // layer.group_size])
-    rows = float32_like(layer.queries[:, queries] if head is None else layer.queries[head][queries])
-    xp = array_namespace(rows)
-    if head is None and layer.group_size > 1:
-        keys = xp.repeat(keys, layer.group_size, axis=0)
-    scores = (rows * layer.scale) @ xp.matrix_transpose(keys)
-    if layer.softcap is not None:
-        scores = layer.softcap * xp.tanh(scores / layer.softcap)
-    if layer.bias is not None:
-        shared = layer.bias.shape[0] == 1
-        bias = layer.bias[:, queries] if head is None else layer.bias[0 if shared else head][queries]
-        scores = scores + float32_like(bias)
-    return masked(layer, scores, queries)
+    span = layer.mask.span(queries)
+    return _widened(span_scores(layer, head, queries, span), span, layer.n_keys, -np.inf)
 
 
-def masked(layer: QueriesKeys, scores: Array, queries: slice | np.ndarray) -> Array:
-    """Set the scores of keys that the queries do not see to ``-inf``."""
-    if layer.mask.is_full:
-        return scores
-    xp = array_namespace(scores)
-    allowed = moved_like(layer.mask.allowed(queries), scores)
-    return xp.where(allowed, scores, xp.asarray(-np.inf, dtype=scores.dtype, device=scores.device))
+def masked(layer: QueriesKeys, scores: Array, queries: slice | np.ndarray, span: slice = slice(None)) -> Array:
+    """Set the scores of keys that the queries do not see to ``-inf``, in place."""
+    for columns, allowed in layer.mask.edges(queries, span):
+        hidden = np.logical_not(allowed, out=allowed)
+        if is_torch(scores):
+            scores[..., columns].masked_fill_(moved_like(hidden, scores), -np.inf)
+        else:
+            np.copyto(scores[..., columns], -np.inf, where=hidden)
+    return scores
 
 
 def normalizer(scores: Array, sink: Array | None = None) -> Array:
@@ -81,6 +114,35 @@ def normalizer(scores: Array, sink: Array | None = None) -> Array:
     return xp.where(blind, xp.full_like(peak, np.inf), peak + xp.log(xp.where(blind, xp.ones_like(total), total)))
 
 
+def softmax(scores: Array, sink: Array | None = None) -> Array:
+    """Weights of rows of scores, [..., queries, keys], which are used up; a row that sees no key is zero.
+
+    ``sink`` is the score of a learned sink, one for all rows or one for each.
+    """
+    if 0 in scores.shape:
+        return scores
+    if is_torch(scores):
+        weights, peak = scores.softmax(-1), scores.amax(-1)
+        if sink is not None:  # the largest weight is exp(peak) over the sum of the others'
+            weights *= (peak - weights.amax(-1).log() - sink).sigmoid()[..., None]
+        blind = peak == -np.inf
+        if blind.any():
+            weights[blind] = 0
+        return weights
+    peak = scores.max(axis=-1, keepdims=True)
+    if sink is not None:
+        peak = np.maximum(peak, sink[..., None])
+    np.copyto(peak, 0, where=peak == -np.inf)
+    scores -= peak
+    np.exp(scores, out=scores)
+    total = scores.sum(axis=-1, keepdims=True)
+    if sink is not None:
+        total += np.exp(sink[..., None] - peak)
+    np.copyto(total, 1, where=total == 0)
+    scores /= total
+    return scores
+
+
 def sink_of(layer: QueriesKeys, head: int | None) -> Array | None:
     """Score of a head's learned sink, float32, or of all, [heads, 1]; None where there is none."""
     if layer.sinks is None:
@@ -91,11 +153,22 @@ def sink_of(layer: QueriesKeys, head: int | None) -> Array | None:
 def weight_rows(layer: QueriesKeys, head: int | None, queries: slice | np.ndarray) -> Array:
     """Weights of some queries over every key: float32 [queries, keys]; a row that sees no key is zero.
 
-    Without a head those of all, [heads, queries, keys], in a fraction of the time where texts are short.
+    Without a head those of all, [heads, queries, keys], in a fraction of the time where texts are short. Keys that none
+    of the queries sees are not computed.
     """
-    scores = score_rows(layer, head, queries)
-    xp = array_namespace(scores)
-    return xp.exp(scores - normalizer(scores, sink_of(layer, head))[..., None])
+    span = layer.mask.span(queries)
+    weights = softmax(span_scores(layer, head, queries, span), sink_of(layer, head))
+    return _widened(weights, span, layer.n_keys, 0.0)
+
+
+def _widened(cells: Array, span: slice, n_keys: int, outside: float) -> Array:
+    """Place the columns of a range of keys among all keys."""
+    if span.stop - span.start == n_keys:
+        return cells
+    xp = array_namespace(cells)
+    rows = xp.full((*cells.shape[:-1], n_keys), outside, dtype=cells.dtype, device=device(cells))
+    rows[..., span] = cells
+    return rows
 
 
 def rounded_rows(layer: QueriesKeys, head: int, queries: slice | np.ndarray) -> Array:
@@ -127,37 +200,6 @@ def rounded_rows(layer: QueriesKeys, head: int, queries: slice | np.ndarray) -> 
         peak = xp.maximum(xp.max(scores, axis=1), sink)
         scores, sink = rounded(scores - peak[:, None]), rounded(sink - peak)
     return rounded(xp.exp(scores - normalizer(scores, sink)[:, None]))
-
-
-def pooled_weights(layer: QueriesKeys, head: int, size: int) -> np.ndarray:
-    """Largest weight in each cell of a coarse grid, never holding queries × keys.
-
-    Softmax keeps the order inside a row, so the scores are pooled over keys first and only their maxima go through
-    the exponential.
-
-    Returns
-    -------
-    numpy.ndarray
-        float32 [≤ size, ≤ size]; every cell spans ``ceil(n / size)`` tokens, the last may span fewer.
-    """
-    tall, wide = cell_span(layer.n_queries, size), cell_span(layer.n_keys, size)
-    pooled = np.zeros((-(-layer.n_queries // tall), -(-layer.n_keys // wide)), np.float32)
-    for rows in row_blocks(layer.n_queries, layer.n_keys):
-        scores = score_rows(layer, head, rows)
-        xp = array_namespace(scores)
-        peaks = xp.exp(_pool_keys(scores, wide) - normalizer(scores, sink_of(layer, head))[:, None])
-        np.maximum.at(pooled, np.arange(rows.start, rows.stop) // tall, to_float32(peaks))
-    return pooled
-
-
-def _pool_keys(scores: Array, wide: int) -> Array:
-    xp = array_namespace(scores)
-    n_rows, n_keys = scores.shape
-    whole = n_keys // wide * wide
-    parts = [xp.max(xp.reshape(scores[:, :whole], (n_rows, whole // wide, wide)), axis=2)]
-    if whole < n_keys:
-        parts.append(xp.max(scores[:, whole:], axis=1)[:, None])
-    return xp.concat(parts, axis=1)
 
 
 def cell_span(n_tokens: int, size: int) -> int:

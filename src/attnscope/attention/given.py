@@ -99,23 +99,32 @@ def from_queries_keys(
     ):
         raise InputError(f"scale is a number, or None for 1 / √width; got {scale!r}.")
     stored: dict[int, Layer] = {}
+    masks: dict[tuple[int, int], Mask] = {}
     for number, (q, k) in enumerate(zip(queries, keys, strict=True)):
         q, k = _finite(q, number, "Queries"), _finite(k, number, "Keys")
         v = None if values is None else _usable(_without_batch(values[number], number))
         if type(q) is not type(k):
             q, k = to_float32(q), to_float32(k)
-        visible = Mask.causal(q.shape[1], k.shape[1]) if causal else Mask.full(q.shape[1], k.shape[1])
-        if mask is not None:
-            given = np.asarray(mask.detach().cpu() if is_torch(mask) else mask)
-            if given.dtype != bool or given.shape != (q.shape[1], k.shape[1]):
-                raise InputError(
-                    f"A mask is bool [queries, keys] = {(q.shape[1], k.shape[1])}, True where the key is visible; "
-                    f"got {given.dtype} {given.shape}."
-                )
-            visible = Mask.of(given & visible.allowed(slice(None)))
+        shape = (q.shape[1], k.shape[1])
+        if shape not in masks:
+            masks[shape] = _given_mask(mask, shape, causal=causal)
+        visible = masks[shape]
         stored[number] = QueriesKeys(q, k, float(q.shape[2] ** -0.5 if scale is None else scale), visible, values=v)
     attention = Attention(kind, stored, names, key_names or names, how=dict.fromkeys(stored, "given"))
     return Capture({kind: attention})
+
+
+def _given_mask(mask: Array | None, shape: tuple[int, int], *, causal: bool) -> Mask:
+    """Read the mask all layers of one shape share."""
+    visible = Mask.causal(*shape) if causal else Mask.full(*shape)
+    if mask is None:
+        return visible
+    given = np.asarray(mask.detach().cpu() if is_torch(mask) else mask)
+    if given.dtype != bool or given.shape != shape:
+        raise InputError(
+            f"A mask is bool [queries, keys] = {shape}, True where the key is visible; got {given.dtype} {given.shape}."
+        )
+    return Mask.of(given & visible.allowed(slice(None)))
 
 
 def layer_arrays(attentions: Any) -> Sequence[Array | None]:

@@ -10,7 +10,7 @@ import numpy as np
 from attnscope.attention.arrays import byte_count
 from attnscope.attention.compute import row_blocks
 from attnscope.attention.head_names import require_names
-from attnscope.attention.layers import Layer, QueriesKeys
+from attnscope.attention.layers import Layer, QueriesKeys, skipping_rows
 from attnscope.attention.memory import require_memory
 from attnscope.attention.positions import Positions, resolve
 from attnscope.attention.rounding import rounded_rows, rounding
@@ -222,9 +222,10 @@ class Attention:
             "Ask for one head, for some queries (queries=slice(0, 512)), or for overview(layer, head)",
         )
         result = np.empty((len(heads), len(rows), len(columns)), np.float32)
+        wanted = slice(None) if keys is None else columns
         for h, number in enumerate(heads):
-            for block in row_blocks(len(rows), source.n_keys):
-                result[h, block] = rows_of(source, number, rows[block])[:, columns]
+            for block in row_blocks(len(rows), source.n_keys, skipping_rows(source)):
+                result[h, block] = rows_of(source, number, rows[block])[:, wanted]
         axes = (
             0 if head is not None else slice(None),
             0 if one_row else slice(None),

@@ -10,6 +10,7 @@ import numpy as np
 
 from attnscope.attention import compute
 from attnscope.attention.arrays import Array, byte_count, dtype_name, moved_like, to_float32
+from attnscope.attention.overview import pooled_weights
 from attnscope.errors import InputError
 
 if TYPE_CHECKING:
@@ -186,7 +187,7 @@ class QueriesKeys:
 
     def overview(self, head: int, size: int) -> np.ndarray:
         """Largest weight of each cell of a coarse grid: float32 [≤ size, ≤ size]."""
-        return compute.pooled_weights(self, head, size)
+        return pooled_weights(self, head, size)
 
     def take(self, queries: np.ndarray, keys: np.ndarray, masks: dict[Mask, Mask] | None = None) -> QueriesKeys:
         """Keep some queries and some keys, both as increasing positions, as copies.
@@ -202,6 +203,11 @@ class QueriesKeys:
             bias=None if self.bias is None else self.bias[:, q][:, :, k],
             values=None if self.values is None else self.values[:, k],
         )
+
+
+def skipping_rows(layer: Layer) -> int | None:
+    """Most rows to read of a layer at once; None where none would be saved by reading fewer."""
+    return compute.SKIPPING_ROWS if isinstance(layer, QueriesKeys) and not layer.mask.is_full else None
 
 
 @dataclass(frozen=True, eq=False)

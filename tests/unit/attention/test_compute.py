@@ -146,14 +146,14 @@ class TestOverview:
 
     def test_it_never_holds_all_scores(self, monkeypatch):
         monkeypatch.setattr(compute, "BLOCK_CELLS", 64)
-        held, score_rows = [], compute.score_rows
+        held, span_scores = [], compute.span_scores
 
         def watched(*args):
-            scores = score_rows(*args)
+            scores = span_scores(*args)
             held.append(scores.shape)
             return scores
 
-        monkeypatch.setattr(compute, "score_rows", watched)
+        monkeypatch.setattr(compute, "span_scores", watched)
         random = np.random.default_rng(0)
         layer = QueriesKeys(random.normal(size=(1, 50, 4)), random.normal(size=(1, 40, 4)), 1.0, Mask.full(50, 40))
         layer.overview(0, 5)
