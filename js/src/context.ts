@@ -19,13 +19,16 @@ export interface Tooltip {
   hide(): void;
 }
 
+/** What a control needs that shows heads and asks for nothing. */
+export type Ground = Pick<Context, "state" | "scheduler" | "life" | "tooltip">;
+
 export const paletteOf = (state: State): Palette => (state.page.dark.value ? DARK : LIGHT);
 
 export function colorOf(context: Context, series: readonly Series[], at: number): Color {
   return seriesColor(paletteOf(context.state), at, series.length);
 }
 
-export function inkOf(context: Context, series: readonly Series[], at: number): Color {
+export function inkOf(context: Pick<Context, "state">, series: readonly Series[], at: number): Color {
   return seriesInk(paletteOf(context.state), at, series.length);
 }
 

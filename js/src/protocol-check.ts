@@ -27,7 +27,7 @@ export function isCount(value: unknown): value is number {
   return typeof value === "number" && Number.isInteger(value) && value >= 0;
 }
 
-const isCounts = (value: unknown): value is number[] => Array.isArray(value) && value.every(isCount);
+export const isCounts = (value: unknown): value is number[] => Array.isArray(value) && value.every(isCount);
 const isTexts = (value: unknown): value is string[] =>
   Array.isArray(value) && value.every((text) => typeof text === "string");
 

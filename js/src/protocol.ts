@@ -221,7 +221,14 @@ export type DataRequest = (
   /** 1 for the capture compared with; the one shown otherwise. */
   capture?: number;
 };
-export type Message = (DataRequest | { type: "hello" }) & { id: string };
+
+/** What the page that shows a profile asks. */
+export type ProfileRequest =
+  | { type: "strongest"; statistic: string; layer: number; head: number }
+  | { type: "open"; text: number; statistic: string | null; layer: number; head: number }
+  | { type: "figure"; state: Fields };
+
+export type Message = (DataRequest | ProfileRequest | { type: "hello" }) & { id: string };
 
 export interface Reply {
   shape: number[];

@@ -1,8 +1,8 @@
 import { atEnd, givenUp, messageOf } from "./basics.js";
+import { type Model, portOf } from "./model.js";
 import { mount } from "./page.js";
 import type { CaptureInfo } from "./protocol.js";
 import { readCapture, readCompare, readProgress } from "./protocol-check.js";
-import type { Port } from "./source/kernel.js";
 import { KernelChannel } from "./source/kernel.js";
 import { followKernel, keepStored, type Saved, type Shelf, saved, standForIt } from "./source/notebook.js";
 import { SavedChannel } from "./source/saved.js";
@@ -10,31 +10,10 @@ import { readSeeds } from "./source/seeds.js";
 import { CachedSource } from "./source.js";
 import { State, TRAITS, type Traits } from "./state.js";
 
-/** The part of an anywidget model that is used here. */
-export interface Model {
-  get(name: string): unknown;
-  set(name: string, value: unknown): void;
-  save_changes(): unknown;
-  send(content: unknown): unknown;
-  on(event: string, handler: (...values: never[]) => void): void;
-  off(event: string, handler: (...values: never[]) => void): void;
-}
-
 export interface Rendering {
   model: Model;
   el: HTMLElement;
   signal?: AbortSignal;
-}
-
-function portOf(model: Model): Port {
-  return {
-    send: (content) => model.send(content),
-    listen(handler) {
-      const receive = (content: unknown, buffers?: unknown[]) => handler(content, buffers ?? []);
-      model.on("msg:custom", receive);
-      return () => model.off("msg:custom", receive);
-    },
-  };
 }
 
 /** Joins a state to a model: the page's changes go out, the model's come in. */

@@ -1,7 +1,7 @@
 // @vitest-environment jsdom
 import { gzipSync } from "node:zlib";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import type { Model } from "../src/widget.js";
+import type { Model } from "../src/model.js";
 import widget from "../src/widget.js";
 import { captureInfo, kindInfo } from "./samples.js";
 import { standIn } from "./stand-in.js";

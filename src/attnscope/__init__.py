@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from attnscope.recording.diffusion.recorder import record_diffusion as record_diffusion
     from attnscope.recording.logprobs import logprobs as logprobs
     from attnscope.recording.recorder import record as record
+    from attnscope.widget.profile_widget import ProfileWidget as ProfileWidget
     from attnscope.widget.widget import AttentionWidget as AttentionWidget
 
 __version__ = version("attnscope")
@@ -41,6 +42,7 @@ _HOMES = {
     "AttnscopeError": "attnscope.errors",
     "Capture": "attnscope.attention.capture",
     "HeadProfile": "attnscope.profiling.head_profile",
+    "ProfileWidget": "attnscope.widget.profile_widget",
     "TokenLogprobs": "attnscope.attention.logprobs",
     "Tokens": "attnscope.attention.tokens",
     "capture": "attnscope.recording.capture",

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
-STATIC = ("widget.js", "widget.css", "host.js", "standin.js")
+STATIC = ("widget.js", "widget.css", "host.js", "profile.js", "profile.css", "profile-host.js", "standin.js")
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,6 @@
 import { type Signal, signal } from "@preact/signals-core";
 import { clamp } from "../basics.js";
-import { type Context, inkOf, paletteOf } from "../context.js";
+import { type Ground, inkOf, paletteOf } from "../context.js";
 import { seriesOf } from "../data.js";
 import {
   el,
@@ -43,6 +43,18 @@ const LEAST = 2;
 /** The width of a map on a rail beside the view. */
 const USUAL = 206;
 
+const LARGEST = 15;
+
+/** What a map shows beside its colours. */
+export interface MapChoices {
+  /** Pixels of a cell's side where there is room; {@link LARGEST} otherwise. */
+  largest?: number;
+  /** The head that is pointed at, here or elsewhere. */
+  hovered?: Signal<Head | null>;
+  /** Whether a head, by the place of its layer, is among those asked for; it is left without colour otherwise. */
+  passes?: (row: number, head: number) => boolean;
+}
+
 /** Layers × heads, coloured by a question; the selector of layer and heads. */
 export class HeadMap {
   readonly element = el("div", { class: "headmap" });
@@ -62,10 +74,11 @@ export class HeadMap {
   #paintedFrom: unknown[] = [];
 
   constructor(
-    readonly context: Context,
+    readonly context: Ground,
     readonly values: HeadValues,
     /** The one role that is shown; null for all. */
     readonly only: Signal<string | null>,
+    readonly choices: MapChoices = {},
   ) {
     const { state, life, scheduler } = context;
     onSize(this.element, life, (width) => {
@@ -78,9 +91,16 @@ export class HeadMap {
     watch(life, () => {
       void [state.now.kind.value, state.now.heads.value, state.page.dark.value, values.version.value];
       void [state.synced.color_scale.value, values.question.value, this.only.value];
+      void choices.hovered?.value;
       scheduler.paint(this.#draw);
     });
     this.#listen();
+  }
+
+  /** Paints again where what decides its choices has changed. */
+  repaint(): void {
+    this.#painted = undefined;
+    this.context.scheduler.paint(this.#draw);
   }
 
   get #most(): number {
@@ -90,7 +110,10 @@ export class HeadMap {
   #fit(width: number): void {
     if (!this.context.state.page.wideHeads.peek()) this.large.value = (width - LABEL) / this.#most < SMALL;
     const exact = (width - LABEL) / this.#most;
-    this.#pitch = exact < WHOLE ? Math.max(LEAST, exact) : clamp(Math.floor(exact), WHOLE, 15);
+    this.#pitch =
+      exact < WHOLE
+        ? Math.max(LEAST, exact)
+        : clamp(Math.floor(exact), WHOLE, this.choices.largest ?? LARGEST);
     setStyle(this.element, "--pitch", this.#pitch);
     setStyle(this.element, "--gap", this.#pitch > 5 ? "1px" : "0px");
   }
@@ -164,18 +187,24 @@ export class HeadMap {
     const name = spokenHeadName(kind, [kind.layers[row] as number, head]);
     const value = this.values.valueAt(row, head);
     const role = this.values.roleAt(row, head);
+    const left = this.#passes(row, head) ? "" : " (filtered out)";
     if (role !== undefined) {
       const said = role
         ? `${roleLabel(role.name)} ${fixed(role.score, 2)}, chance ${fixed(role.chance, 2)}`
         : "no clear role";
-      return `${name}: ${said}`;
+      return `${name}: ${said}${left}`;
     }
     const number =
       value === undefined ? "" : `: ${this.values.label} ${Number.isNaN(value) ? "none" : fixed(value, 2)}`;
-    return `${name}${number}`;
+    return `${name}${number}${left}`;
+  }
+
+  #passes(row: number, head: number): boolean {
+    return this.choices.passes?.(row, head) ?? true;
   }
 
   #look(palette: Palette, row: number, head: number): CellLook {
+    if (!this.#passes(row, head)) return { color: palette.placeholder };
     const role = this.values.roleAt(row, head);
     if (role === undefined) return { color: cellColor(palette, this.values.strengthAt(row, head)) };
     if (!role || (this.only.value !== null && this.only.value !== role.name)) {
@@ -206,6 +235,7 @@ export class HeadMap {
     const inks = heads.map((_, at) => css(inkOf(this.context, series, at)));
     const last = heads[heads.length - 1];
     const focused = this.#focused();
+    const pointed = this.choices.hovered?.peek();
     if (!focused && last) this.#at = [kind.layers.indexOf(last[0]), last[1]];
     if (this.#canvas) this.#paintCanvas(this.#canvas, kind, heads, inks);
     this.#cells.forEach((row, at) => {
@@ -215,6 +245,7 @@ export class HeadMap {
         setStyle(cell, "background-color", look.color);
         setStyle(cell, "color", look.ink ?? "");
         setText(cell, this.#pitch >= ROOM_FOR_SIGN ? (look.sign ?? "") : "");
+        cell.classList.toggle("pointed", pointed?.[0] === kind.layers[at] && pointed?.[1] === head);
         if (chosen < 0) cell.style.removeProperty("--ring");
         else setStyle(cell, "--ring", inks[chosen] as string);
         setAttribute(cell, "aria-selected", String(chosen >= 0));
@@ -262,6 +293,8 @@ export class HeadMap {
       heads.forEach(([layer, head], index) => {
         ringHead(pen, grid, [kind.layers.indexOf(layer), head], [palette.ground, inks[index] as string]);
       });
+      const at = this.choices.hovered?.peek();
+      if (at) ringHead(pen, grid, [kind.layers.indexOf(at[0]), at[1]], [palette.ground, palette.ink]);
     }
     const [row, head] = this.#at;
     this.#proxy?.describe([kind.layers.length, this.#most], this.#at, this.#name(row, head));
@@ -302,19 +335,27 @@ export class HeadMap {
       if (place) this.#select(place, event.shiftKey || event.ctrlKey || event.metaKey);
     });
     on("pointermove", (event) => this.#explain(event));
-    on("pointerleave", () => this.context.tooltip.hide());
+    on("pointerleave", () => this.#point(null));
+    on("focusout", () => this.#point(null));
     on("keydown", (event) => this.#key(event));
   }
 
   #explain(event: PointerEvent): void {
     const place = this.#place(event);
-    if (!place) {
-      this.context.tooltip.hide();
-      return;
-    }
+    this.#point(place);
+    if (!place) return;
     const cell = this.#cells[place[0]]?.[place[1]];
     const near = cell?.getBoundingClientRect() ?? new DOMRect(event.clientX, event.clientY, 1, 1);
     this.context.tooltip.show(this.#name(...place), near);
+  }
+
+  #point(place: [number, number] | null): void {
+    const { hovered } = this.choices;
+    const layer = place && this.#kind?.layers[place[0]];
+    const head: Head | null = place && layer != null ? [layer, place[1]] : null;
+    const before = hovered?.peek();
+    if (hovered && !(head && before && sameHead(head, before))) hovered.value = head;
+    if (!place) this.context.tooltip.hide();
   }
 
   #select(place: [number, number], add: boolean): void {
@@ -350,6 +391,7 @@ export class HeadMap {
     const at = clamp(row, 0, kind.layers.length - 1);
     this.#at = [at, clamp(head, 0, (kind.heads[at] ?? 1) - 1)];
     this.#paint();
+    this.#point(this.#at);
     const cell = this.#cells[this.#at[0]]?.[this.#at[1]] ?? this.#proxy?.cell;
     cell?.focus();
     cell?.scrollIntoView({ block: "nearest", inline: "nearest" });

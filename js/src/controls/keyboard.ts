@@ -1,8 +1,7 @@
 import { type Context, release } from "../context.js";
 import { isShortcut, setAttribute } from "../dom.js";
+import { isTyping } from "../typing.js";
 import { moveHead, moveLayer } from "./selection.js";
-
-const TEXTS = new Set(["text", "search", "number"]);
 
 export interface Shortcuts {
   find: () => void;
@@ -13,13 +12,12 @@ export interface Shortcuts {
 export function listenToKeys(root: HTMLElement, { state, life }: Context, { find, table }: Shortcuts): void {
   const run = (event: KeyboardEvent): boolean => {
     const target = event.composedPath()[0];
-    const typing = target instanceof HTMLInputElement && TEXTS.has(target.type);
     if (event.key === "Escape") {
       state.page.hoverQuery.value = null;
       state.page.hoverKey.value = null;
       return release(state) || table.close();
     }
-    if (typing) return false;
+    if (isTyping(event)) return false;
     if (event.key === "/") {
       find();
       return true;

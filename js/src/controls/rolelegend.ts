@@ -1,5 +1,5 @@
 import { type Signal, signal } from "@preact/signals-core";
-import { type Context, paletteOf } from "../context.js";
+import { type Ground, paletteOf } from "../context.js";
 import { button, el, setStyle, watch } from "../dom.js";
 import { css, inkOn } from "../draw/palette.js";
 import { renew } from "../renew.js";
@@ -8,7 +8,7 @@ import { inOrder, type Role, roleColor, roleLabel } from "./roles.js";
 
 /** What the colours and signs of roles stand for; pressing one leaves only its heads in colour. */
 export function makeRoleLegend(
-  context: Context,
+  context: Ground,
   values: HeadValues,
 ): { element: HTMLElement; only: Signal<string | null> } {
   const { state, life } = context;
@@ -43,7 +43,7 @@ export function makeRoleLegend(
   return { element, only };
 }
 
-function count({ state }: Context, values: HeadValues) {
+function count({ state }: Ground, values: HeadValues) {
   const counts = new Map<string, number>();
   const signs = new Map<string, string>();
   let without = 0;

@@ -37,8 +37,15 @@ export function roleAt({ data, shape, info }: Reply, layer: number, head: number
   const name: unknown = Array.isArray(names) ? names[data[at] ?? -1] : undefined;
   if (typeof name !== "string") return null;
   const [score = Number.NaN, chance = Number.NaN] = data.subarray(at + 1, at + 3);
-  return { name, sign: SIGNS[name] ?? "?", score, chance };
+  return roleOf(name, score, chance);
 }
+
+export const roleOf = (name: string, score: number, chance: number): Role => ({
+  name,
+  sign: SIGNS[name] ?? "?",
+  score,
+  chance,
+});
 
 export function roleColor(palette: Palette, name: string): Color {
   const colors = ROLE_COLORS[palette.dark ? "dark" : "light"];

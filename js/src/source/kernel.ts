@@ -1,7 +1,7 @@
 import { type ReadonlySignal, signal } from "@preact/signals-core";
 import { atEnd, givenUp } from "../basics.js";
 import { decodeReply } from "../decode.js";
-import { type DataRequest, type Message, type Reply, VERSION } from "../protocol.js";
+import { type DataRequest, type Message, type ProfileRequest, type Reply, VERSION } from "../protocol.js";
 import { isReply } from "../protocol-check.js";
 
 export type Status = "live" | "stored" | "silent" | "other";
@@ -23,7 +23,7 @@ export class KernelError extends Error {
 }
 
 interface Job {
-  request: DataRequest | { type: "hello" };
+  request: DataRequest | ProfileRequest | { type: "hello" };
   signal: AbortSignal;
   tries: number;
   settle(reply: Reply): void;
@@ -48,6 +48,7 @@ const LONG = new Set([
   "links",
   "ablate",
   "figure",
+  "open",
 ]);
 const NO_ANSWER = "The kernel does not answer. It may be busy or gone; what is already here still works.";
 
@@ -92,7 +93,7 @@ export class KernelChannel implements Channel {
     this.greet(signal);
   }
 
-  ask(request: DataRequest, signal: AbortSignal): Promise<Reply> {
+  ask(request: DataRequest | ProfileRequest, signal: AbortSignal): Promise<Reply> {
     return this.#enqueue(request, signal);
   }
 

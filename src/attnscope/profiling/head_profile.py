@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from attnscope.analysis.roles import can_show, firing, margin_of
+from attnscope.analysis.roles import margin_of
 from attnscope.analysis.statistics import STATISTICS
 from attnscope.analysis.tables import table
 from attnscope.errors import InputError, NotFoundError
 from attnscope.profiling.exact import BITS
 from attnscope.profiling.measures import HIT, ROLES
 from attnscope.profiling.ranges import joined, overlap
+from attnscope.profiling.roles import firing_of, scores_of
 
 if TYPE_CHECKING:
     import os
@@ -93,6 +94,12 @@ class HeadProfile:
             f"HeadProfile({self.model_name}, {self.kind}: {len(self.layers)} layers × {heads} heads, "
             f"{self.n_texts:,} texts of {self.n_tokens:,} tokens{left_out})"
         )
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        """Show the profile where a notebook displays it; see :class:`attnscope.ProfileWidget`."""
+        import attnscope  # through the front door: what shows a profile stands above what makes one
+
+        return attnscope.ProfileWidget(self)._repr_mimebundle_(**kwargs)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, HeadProfile):
@@ -194,14 +201,8 @@ class HeadProfile:
         """
         if not 0 < threshold <= 1:
             raise InputError(f"A threshold for the margin is above 0 and at most 1, got {threshold!r}.")
-        shape, found = self.heads.rows.shape[1:], {}
-        for role, name in ROLES.items():
-            if name in self.statistics:
-                chance = np.broadcast_to(self.level(name)[:, None], shape)
-                if can_show(chance, self.rows(name)):
-                    found[role] = self.mean(name), chance, self.rows(name)
-        spread = self.mean("entropy") if "entropy" in self.statistics else np.full(shape, np.nan)
-        fires = firing(found, spread, threshold)
+        found = scores_of(self)
+        fires = firing_of(self, found, threshold)
         rows = []
         for row, layer, head in self._places:
             for role, (score, chance, count) in found.items():

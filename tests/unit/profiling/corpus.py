@@ -7,6 +7,7 @@ from functools import cache
 import numpy as np
 import torch
 
+from attnscope import profile
 from tests.models.sentences import sentence
 from tests.models.words import byte_level, wordpiece
 
@@ -48,3 +49,9 @@ def texts(count=200, seed=0):
     """Sentences of different lengths, short enough for both models."""
     random = np.random.default_rng(seed)
     return [sentence(random)[0][: int(random.integers(12, 60))].strip() for _ in range(count)]
+
+
+@cache
+def small_profile():
+    """A profile of the BERT over a few texts."""
+    return profile(*pair("bert"), texts()[:24], progress=False, batch_size=4)
