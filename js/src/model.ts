@@ -1,3 +1,4 @@
+import { atEnd } from "./basics.js";
 import type { Port } from "./source/kernel.js";
 
 /** The part of an anywidget model that is used here. */
@@ -20,4 +21,10 @@ export function portOf(model: Model): Port {
       return () => model.off("msg:custom", receive);
     },
   };
+}
+
+/** Hears of an event as long as its owner lives. */
+export function follow(model: Model, event: string, run: () => void, life: AbortSignal): void {
+  model.on(event, run);
+  atEnd(life, () => model.off(event, run));
 }

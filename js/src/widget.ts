@@ -1,5 +1,5 @@
-import { atEnd, givenUp, messageOf } from "./basics.js";
-import { type Model, portOf } from "./model.js";
+import { givenUp, messageOf } from "./basics.js";
+import { follow, type Model, portOf } from "./model.js";
 import { mount } from "./page.js";
 import type { CaptureInfo } from "./protocol.js";
 import { readCapture, readCompare, readProgress } from "./protocol-check.js";
@@ -25,12 +25,12 @@ export function join(model: Model, life: AbortSignal, capture = describedBy(mode
   };
   const state = new State(capture, initial, publish);
   for (const name of TRAITS) {
-    on(model, `change:${name}`, () => state.receive(name, model.get(name)), life);
+    follow(model, `change:${name}`, () => state.receive(name, model.get(name)), life);
   }
   const progress = () => {
     state.page.progress.value = readProgress(model.get("progress"));
   };
-  on(model, "change:progress", progress, life);
+  follow(model, "change:progress", progress, life);
   progress();
   return state;
 }
@@ -70,8 +70,8 @@ function render({ model, el, signal }: Rendering): () => void {
   };
   if (kernel) {
     show(null);
-    on(model, "change:_capture", () => show(null), life);
-    on(model, "comm_live_update", () => kernel.lose(life), life);
+    follow(model, "change:_capture", () => show(null), life);
+    follow(model, "comm_live_update", () => kernel.lose(life), life);
     followKernel(shelf, kernel, show, () => Boolean(model.get("progress")), life);
   } else {
     const start = (found: Saved | null) => {
@@ -86,11 +86,6 @@ function render({ model, el, signal }: Rendering): () => void {
 function keepChoices(from: State, to: State): void {
   to.page.wanted.value = from.page.wanted.value;
   to.page.table.value = from.page.table.value;
-}
-
-function on(model: Model, event: string, run: () => void, life: AbortSignal): void {
-  model.on(event, run);
-  atEnd(life, () => model.off(event, run));
 }
 
 export default { render };

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from attnscope.recording.diffusion.recorder import record_diffusion as record_diffusion
     from attnscope.recording.logprobs import logprobs as logprobs
     from attnscope.recording.recorder import record as record
+    from attnscope.widget.logprobs_widget import LogprobsWidget as LogprobsWidget
     from attnscope.widget.profile_widget import ProfileWidget as ProfileWidget
     from attnscope.widget.widget import AttentionWidget as AttentionWidget
 
@@ -42,6 +43,7 @@ _HOMES = {
     "AttnscopeError": "attnscope.errors",
     "Capture": "attnscope.attention.capture",
     "HeadProfile": "attnscope.profiling.head_profile",
+    "LogprobsWidget": "attnscope.widget.logprobs_widget",
     "ProfileWidget": "attnscope.widget.profile_widget",
     "TokenLogprobs": "attnscope.attention.logprobs",
     "Tokens": "attnscope.attention.tokens",

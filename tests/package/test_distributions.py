@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
-STATIC = ("widget.js", "widget.css", "host.js", "profile.js", "profile.css", "profile-host.js", "standin.js")
+STATIC = (
+    "widget.js", "widget.css", "host.js", "profile.js", "profile.css", "profile-host.js", "strip.js", "strip.css",
+    "strip-host.js", "standin.js",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -42,6 +42,6 @@ export function listenToKeys(root: HTMLElement, { state, life }: Context, { find
 }
 
 /** Jupyter asks whether it may take a key from the focused element on upwards, and stops at the first that matches. */
-function leaveToUs({ target }: FocusEvent): void {
+export function leaveToUs({ target }: FocusEvent): void {
   if (target instanceof Element) setAttribute(target, "data-lm-suppress-shortcuts", "true");
 }

@@ -1,10 +1,11 @@
 import { atEnd, clamp, messageOf } from "../basics.js";
 import { setOptions } from "../controls/fields.js";
 import { HeadMap } from "../controls/headmap.js";
+import { leaveToUs } from "../controls/keyboard.js";
 import { makeRoleLegend } from "../controls/rolelegend.js";
 import { makeTooltip } from "../controls/tooltip.js";
 import { button, el, isShortcut, onSize, setAttribute, setStyle, setText, watch } from "../dom.js";
-import { whenQuiet } from "../rest.js";
+import { followRest } from "../rest.js";
 import { Scheduler } from "../scheduler.js";
 import type { KernelChannel } from "../source/kernel.js";
 import { followTheme } from "../theme.js";
@@ -96,7 +97,11 @@ export function mountProfile(
   host.replaceChildren(root);
   listenToKeys(root, context);
   followLook(root, context, live);
-  followRest(root, context);
+  const busy = () => {
+    void [state.all(), frame.page.dark.value, state.hovered.value, frame.page.message.value];
+    return scheduler.pending.value > 0;
+  };
+  followRest(root, busy, life);
   atEnd(life, () => root.remove());
   return root;
 }
@@ -239,13 +244,7 @@ function listenToKeys(root: HTMLElement, { profile: state, life }: ProfileContex
     },
     { signal: life },
   );
-  root.addEventListener(
-    "focusin",
-    ({ target }) => {
-      if (target instanceof Element) setAttribute(target, "data-lm-suppress-shortcuts", "true");
-    },
-    { signal: life },
-  );
+  root.addEventListener("focusin", leaveToUs, { signal: life });
 }
 
 function followLook(
@@ -270,20 +269,4 @@ function followLook(
   const follow = (width: number) => setAttribute(root, "data-width", width < NARROW ? "narrow" : "wide");
   if (root.clientWidth > 0) follow(root.clientWidth);
   onSize(root, life, follow);
-}
-
-/** Says when all that is shown is complete and at rest. */
-function followRest(root: HTMLElement, { profile: state, scheduler, life }: ProfileContext): void {
-  let rest = new AbortController();
-  watch(life, () => {
-    void [state.all(), state.frame.page.dark.value, state.hovered.value, state.frame.page.message.value];
-    rest.abort();
-    setAttribute(root, "data-ready", "false");
-    if (scheduler.pending.value > 0) return;
-    rest = new AbortController();
-    whenQuiet(rest.signal, () => {
-      if (!life.aborted) setAttribute(root, "data-ready", "true");
-    });
-  });
-  atEnd(life, () => rest.abort());
 }

@@ -1,7 +1,7 @@
 import { signal } from "@preact/signals-core";
 import { atEnd, givenUp, messageOf } from "../basics.js";
 import { button, el, setAttribute, watch } from "../dom.js";
-import { type Model, portOf } from "../model.js";
+import { follow, type Model, portOf } from "../model.js";
 import { inflate } from "../source/inflate.js";
 import { KernelChannel } from "../source/kernel.js";
 import { standForIt } from "../source/notebook.js";
@@ -129,11 +129,6 @@ function showOpened(
         if (!mine.aborted) bar.append(el("span", { role: "status" }, messageOf(error)));
       });
   });
-}
-
-function follow(model: Model, event: string, run: () => void, life: AbortSignal): void {
-  model.on(event, run);
-  atEnd(life, () => model.off(event, run));
 }
 
 export default { render };

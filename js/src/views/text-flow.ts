@@ -15,6 +15,8 @@ export interface Piece {
   /** The first of its token. */
   first: boolean;
   special: boolean;
+  /** A line may end before it, where that cannot be seen by its spaces. */
+  open?: boolean;
 }
 
 const BREAKS = /\r\n|[\n\r\v\f\u2028\u2029]/;

@@ -129,7 +129,7 @@ function* wordsOf(pieces: readonly Piece[]): Generator<Piece[]> {
   for (const piece of pieces) {
     const last = word[word.length - 1];
     const solid = last && (SOLID.test(last.text.slice(-1)) || SOLID.test(piece.text.slice(0, 1)));
-    if (last && (piece.lead !== "" || last.sign || solid)) {
+    if (last && (piece.open || piece.lead !== "" || last.sign || solid)) {
       yield word;
       word = [];
     }

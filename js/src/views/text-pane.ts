@@ -1,14 +1,14 @@
 import type { Axis } from "../attention/axis.js";
 import { textAt } from "../attention/axis.js";
 import { clamp } from "../basics.js";
-import { type Context, paletteOf, togglePin } from "../context.js";
 import { el, isShortcut, listenTo, onSize, setAttribute, setStyle } from "../dom.js";
-import type { Side } from "../state.js";
+import type { Palette } from "../draw/palette.js";
+import type { Scheduler } from "../scheduler.js";
 import { contains, shown } from "../text.js";
 import { Rows } from "./rows.js";
 import { PENDING, type Piece } from "./text-flow.js";
 import { layOut, type Measure, type Placed, type Section, type TextLine } from "./text-layout.js";
-import type { Look, Shade } from "./text-shade.js";
+import type { Look } from "./text-shade.js";
 
 export interface PaneText {
   axis: Axis;
@@ -16,10 +16,21 @@ export interface PaneText {
   sections: readonly Section[];
 }
 
+/** What colours a text, and the numbers behind it. */
+export interface PaneShade {
+  /** Pixels of underlines below the text. */
+  foot: number;
+  look(unit: number): Look;
+  numbers(unit: number, digits: number): string;
+  draw(pen: CanvasRenderingContext2D, unit: number, box: DOMRect): void;
+  /** What a token's element carries for scripts, by attribute. */
+  exact?(unit: number): Record<string, number>;
+}
+
 export interface PanePaint {
-  /** The side a click pins. */
-  side: Side;
-  shade: Shade | null;
+  /** What its tokens are: queries, keys. */
+  side: string;
+  shade: PaneShade | null;
   pinned: readonly number[];
   /** Pinned on the other side of the same text. */
   paired: readonly number[];
@@ -32,9 +43,20 @@ export interface PanePaint {
 
 export interface PaneEvents {
   hover(unit: number | null): void;
+  /** Pins a token or releases it; with `add`, beside what is pinned. */
+  pin(unit: number, add: boolean): void;
   /** Builds and follows the head of a passage. */
-  head(passage: number): HTMLElement;
-  updateHead(node: HTMLElement, passage: number): void;
+  head?(passage: number): HTMLElement;
+  updateHead?(node: HTMLElement, passage: number): void;
+}
+
+/** What a pane needs of the page around it. */
+export interface PaneGround {
+  scheduler: Scheduler;
+  life: AbortSignal;
+  palette(): Palette;
+  /** Pixels a token takes beside its letters. */
+  gap?: number;
 }
 
 const MARGIN = 14;
@@ -57,7 +79,7 @@ export class TextPane {
   #entry = 0;
 
   constructor(
-    readonly context: Context,
+    readonly ground: PaneGround,
     readonly events: PaneEvents,
     readonly repaint: () => void,
   ) {
@@ -66,9 +88,9 @@ export class TextPane {
       "text-lines",
       { role: "group" },
     );
-    const later = () => context.scheduler.paint(repaint);
-    this.element.addEventListener("scroll", later, { signal: context.life, passive: true });
-    onSize(this.element, context.life, later);
+    const later = () => ground.scheduler.paint(repaint);
+    this.element.addEventListener("scroll", later, { signal: ground.life, passive: true });
+    onSize(this.element, ground.life, later);
     this.#listen();
   }
 
@@ -127,7 +149,7 @@ export class TextPane {
     return (text) => {
       const known = this.#widths.get(text);
       if (known !== undefined) return known;
-      const width = pen?.measureText(text).width ?? text.length * 8;
+      const width = (pen?.measureText(text).width ?? text.length * 8) + (this.ground.gap ?? 0);
       this.#widths.set(text, width);
       return width;
     };
@@ -164,7 +186,7 @@ export class TextPane {
   #build(at: number): HTMLElement {
     const line = this.#lines[at] as TextLine;
     const node = el("div", { class: "text-line", dir: line.rtl ? "rtl" : "ltr" });
-    if (line.head !== null) node.append(this.events.head(line.head));
+    if (line.head !== null) node.append(this.events.head?.(line.head) ?? "");
     for (const placed of line.placed) {
       if (placed.lead) node.append(this.#spaces ? el("i", {}, "·".repeat(placed.lead.length)) : placed.lead);
       node.append(this.#token(placed));
@@ -192,7 +214,7 @@ export class TextPane {
     const paint = this.#paint;
     if (!paint) return;
     if (line.head !== null) {
-      this.events.updateHead(node.firstElementChild as HTMLElement, line.head);
+      this.events.updateHead?.(node.firstElementChild as HTMLElement, line.head);
       return;
     }
     const ends = line.placed;
@@ -223,6 +245,8 @@ export class TextPane {
     setAttribute(node, "tabindex", unit === this.#entry ? 0 : -1);
     setAttribute(node, "aria-pressed", String(pinned));
     setAttribute(node, "aria-label", `${shown(text)}, ${paint.side} ${node.dataset.index}${numbers}`);
+    for (const [name, value] of Object.entries(paint.shade?.exact?.(unit) ?? {}))
+      setAttribute(node, name, value);
   }
 
   #active(): Element | null {
@@ -244,8 +268,7 @@ export class TextPane {
   }
 
   #listen(): void {
-    const { state, life } = this.context;
-    const on = listenTo(this.element, life);
+    const on = listenTo(this.element, this.ground.life);
     on("pointerover", (event) => {
       const unit = this.#unit(event.target);
       if (unit !== null) this.events.hover(unit);
@@ -255,7 +278,7 @@ export class TextPane {
       const unit = this.#unit(event.target);
       if (unit === null || !this.#paint || String(getSelection())) return;
       this.#entry = unit;
-      togglePin(state, this.#paint.side, unit, event.shiftKey || event.ctrlKey || event.metaKey);
+      this.events.pin(unit, event.shiftKey || event.ctrlKey || event.metaKey);
       this.#node(unit)?.focus({ preventScroll: true });
     });
     on("focusin", (event) => {
@@ -271,8 +294,7 @@ export class TextPane {
   #key(event: KeyboardEvent): void {
     const unit = this.#unit(event.target);
     if (unit === null || isShortcut(event) || !this.#paint) return;
-    if (event.key === "Enter" || event.key === " ")
-      togglePin(this.context.state, this.#paint.side, unit, event.shiftKey);
+    if (event.key === "Enter" || event.key === " ") this.events.pin(unit, event.shiftKey);
     else {
       const wanted = this.#step(event.key, unit);
       if (wanted === null) return;
@@ -362,7 +384,7 @@ export class TextPane {
 
   /** Draws what is on the screen on a picture whose corner is at `x`, `y`. */
   draw(pen: CanvasRenderingContext2D, x: number, y: number): void {
-    const palette = paletteOf(this.context.state);
+    const palette = this.ground.palette();
     pen.font = getComputedStyle(this.element).font;
     pen.textBaseline = "middle";
     const { from, to } = this.rows.seen();

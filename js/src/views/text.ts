@@ -1,7 +1,7 @@
 import { untracked } from "@preact/signals-core";
 import { textAt } from "../attention/axis.js";
 import { atEnd } from "../basics.js";
-import { type Context, colorOf, paletteOf } from "../context.js";
+import { type Context, colorOf, paletteOf, togglePin } from "../context.js";
 import { type Subject, valuesOf } from "../controls/subject.js";
 import { button, el, prepare, setAttribute, setText, watch } from "../dom.js";
 import type { Side } from "../state.js";
@@ -43,9 +43,11 @@ class Text implements View {
     this.#ask = scheduler.settle(ASK_MS, true);
     const pane = (side: Side) =>
       new TextPane(
-        context,
+        { scheduler, life, palette: () => paletteOf(state) },
         {
           hover: (unit) => this.#then(() => this.#reading.hover(side, unit)),
+          pin: (unit, add) =>
+            togglePin(state, this.#reading.single ? this.#reading.direction : side, unit, add),
           head: (passage) => this.#head(passage),
           updateHead: (node, passage) => this.#updateHead(node, passage),
         },

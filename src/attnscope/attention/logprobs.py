@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -84,6 +84,12 @@ class TokenLogprobs:
         name = f"{self.model_name}, " if self.model_name else ""
         return f"TokenLogprobs({name}{len(self)} tokens, {self.summary})"
 
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        """Show the tokens where a notebook displays them; see :class:`attnscope.LogprobsWidget`."""
+        import attnscope  # through the front door: what shows log-probabilities stands above what holds them
+
+        return attnscope.LogprobsWidget(self)._repr_mimebundle_(**kwargs)
+
     @property
     def surprisal(self) -> np.ndarray:
         """float64 [tokens]: −log₂ of each token's probability, in bits (Shannon 1948); NaN where there is none."""
@@ -120,7 +126,7 @@ class TokenLogprobs:
             return "no log-probabilities"
         if not np.isfinite(known).all():
             untold = int(np.isinf(known).sum())
-            return f"{untold} of them of no told probability" if untold > 1 else "1 of them of no told probability"
+            return f"{untold} of probability 0 or not told"
         return f"{known.mean():.2f} bits per token, perplexity {self.perplexity:.4g}"
 
     def most_surprising(self, k: int = 10) -> list[int]:

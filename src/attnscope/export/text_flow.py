@@ -40,6 +40,8 @@ class Piece:
         Line breaks after it.
     special
         Whether its token is special.
+    open
+        Whether a line may end before it, where that cannot be seen by its spaces.
     """
 
     unit: int
@@ -48,6 +50,7 @@ class Piece:
     sign: bool
     breaks: int
     special: bool
+    open: bool = False
 
 
 def flow_of(axis: Axis) -> list[Piece]:

@@ -142,7 +142,7 @@ def _words(pieces: Sequence[Piece]) -> Iterator[list[Piece]]:
     for piece in pieces:
         if word:
             solid = _SOLID.match(word[-1].text[-1:]) or _SOLID.match(piece.text[:1])
-            if piece.lead or word[-1].sign or solid:
+            if piece.open or piece.lead or word[-1].sign or solid:
                 yield word
                 word = []
         word.append(piece)

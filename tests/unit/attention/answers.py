@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from typing import Any
 
 
@@ -18,8 +19,13 @@ class Client:
 
 def entry(token: str, logprob: float, *top: tuple[str, float], raw: bytes | None = None) -> dict[str, Any]:
     """One token of a chat completion."""
-    others = [{"token": name, "logprob": number, "bytes": list(name.encode())} for name, number in top]
-    return {"token": token, "logprob": logprob, "bytes": list(raw or token.encode()), "top_logprobs": others}
+    others = [{"token": name, "logprob": number, "bytes": _bytes(name)} for name, number in top]
+    return {"token": token, "logprob": logprob, "bytes": list(raw) if raw else _bytes(token), "top_logprobs": others}
+
+
+def _bytes(token: str) -> list[int] | None:
+    """UTF-8, where a token has one."""
+    return None if re.search("[\ud800-\udfff]", token) else list(token.encode())
 
 
 CHAT = {

@@ -40,7 +40,7 @@ def test_what_has_no_probability_is_infinitely_surprising():
     found = token_logprobs([-1.0, -math.inf])
     assert found.surprisal[1] == math.inf
     assert found.perplexity == math.inf
-    assert "1 of them of no told probability" in repr(found)
+    assert "2 tokens, 1 of probability 0 or not told" in repr(found)
     assert token_logprobs([np.nan]).most_surprising() == []
 
 
