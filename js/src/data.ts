@@ -23,9 +23,15 @@ export interface Row {
 
 const BLOCK = 65_536;
 const REQUEST = 262_144;
+/** As many rows of a long text are one block all the same. */
+const LONG_ROWS = 8;
 const ROWS_KEPT = 4_000_000;
 
-export const rowsPerBlock = (keys: number): number => clamp(Math.floor(BLOCK / Math.max(1, keys)), 1, 256);
+/** Rows that are asked for together; the kernel counts the same for what it sends ahead. */
+export function rowsPerBlock(keys: number): number {
+  const [block, request] = [BLOCK, REQUEST].map((cells) => Math.floor(cells / Math.max(1, keys)));
+  return clamp(Math.max(block as number, Math.min(LONG_ROWS, request as number)), 1, 256);
+}
 
 export function seriesOf(kind: KindInfo, heads: readonly Head[], aggregate: string): Series[] {
   if (aggregate !== "none" && heads.length > 1) {
@@ -127,10 +133,11 @@ export class Data {
       for (let block = Math.floor(unit.from / tall); block * tall < unit.to; block++)
         starts.add(block * tall);
     }
-    const blocks = [...starts].map((from) =>
-      this.#block([from, Math.min(from + tall, queries.value.length)], [0, keys.value.length]),
+    this.#ask(
+      purpose,
+      [...starts].map((from) => this.#rowBlock(from, tall)),
+      series,
     );
-    this.#ask(purpose, blocks, series);
   }
 
   needColumns(purpose: string, keys: readonly number[]): void {
@@ -152,6 +159,14 @@ export class Data {
 
   #block(queries: Span, keys: Span): Block {
     return { kind: this.state.now.kind.value.kind, measure: this.state.now.measure.value, queries, keys };
+  }
+
+  /** Whole rows, of which a causal mask hides the end. */
+  #rowBlock(from: number, tall: number): Block {
+    const { queries, keys, kind } = this.state.now;
+    const to = Math.min(from + tall, queries.value.length);
+    const wide = keys.value.length;
+    return this.#block([from, to], [0, kind.value.causal ? Math.min(to, wide) : wide]);
   }
 
   #columnBlocks(key: number): Block[] {
@@ -254,13 +269,17 @@ export class Data {
   }
 
   #tokenRow(head: Head, token: number): Float32Array | undefined {
-    const { queries, keys } = this.state.now;
-    const tall = rowsPerBlock(keys.value.length);
+    const tall = rowsPerBlock(this.state.now.keys.value.length);
     const from = Math.floor(token / tall) * tall;
-    const wide = keys.value.length;
-    const block = this.#block([from, Math.min(from + tall, queries.value.length)], [0, wide]);
+    const block = this.#rowBlock(from, tall);
     const data = this.source.peek(block, head);
-    return data?.subarray((token - from) * wide, (token - from + 1) * wide);
+    const [, wide] = block.keys;
+    const known = data?.subarray((token - from) * wide, (token - from + 1) * wide);
+    const all = this.state.now.keys.value.length;
+    if (!known || wide === all) return known;
+    const row = new Float32Array(all).fill(Number.NaN);
+    row.set(known);
+    return row;
   }
 
   /** A row that knows only the asked key and the special ones, which is all a column needs. */

@@ -1,3 +1,4 @@
+import { type ReadonlySignal, signal } from "@preact/signals-core";
 import { atEnd, clamp, givenUp } from "./basics.js";
 import type { Context } from "./context.js";
 import { makeAbsent } from "./controls/absent.js";
@@ -16,6 +17,7 @@ import { Scheduler } from "./scheduler.js";
 import type { Source } from "./source.js";
 import type { State } from "./state.js";
 import { followTheme } from "./theme.js";
+import { fetchTokens } from "./tokens.js";
 import { type View, viewOf } from "./views/registry.js";
 
 const NARROW = 720;
@@ -79,7 +81,8 @@ export function mount(
   listenToKeys(root, context, { find, table });
   followSize(root, context, fold);
   followLook(root, context, live, table.forget);
-  followWork(root, context);
+  const painted = followWork(root, context);
+  fetchTokens(context, () => painted.value);
   atEnd(life, () => {
     if (!root.classList.contains(LEAVING)) root.remove();
   });
@@ -176,22 +179,54 @@ function removeLeaving(root: Element): void {
   for (const child of [...root.children]) if (child.classList.contains(LEAVING)) child.remove();
 }
 
-/** Says when all that is shown is complete and at rest: nothing asked for, left to paint or still to be laid out. */
-function followWork(root: HTMLElement, { state, source, scheduler, life }: Context): void {
+/**
+ * Says when all that is shown is complete and at rest: nothing asked for, left to paint or still to be laid out; and,
+ * once, when the first view is painted, whatever else is still asked about all heads.
+ */
+function followWork(root: HTMLElement, context: Context): ReadonlySignal<boolean> {
+  const { state, source, scheduler, life } = context;
   const { page } = state;
-  const busy = () => source.pending.value + scheduler.pending.value > 0;
-  let rest = new AbortController();
-  watch(life, () => {
+  const painted = signal(false);
+  const follow = () => {
     state.follow();
     void [page.table.value, page.narrow.value, page.wideHeads.value, page.message.value];
-    rest.abort();
-    setAttribute(root, "data-ready", "false");
-    if (busy()) return;
-    rest = new AbortController();
-    whenQuiet(rest.signal, () => {
-      if (life.aborted) return;
+  };
+  whenIdle(
+    life,
+    () => {
+      follow();
+      setAttribute(root, "data-ready", "false");
+      return source.pending.value + scheduler.pending.value === 0;
+    },
+    () => {
       setAttribute(root, "data-ready", "true");
       removeLeaving(root);
+    },
+  );
+  whenIdle(
+    life,
+    () => {
+      if (painted.peek()) return false;
+      follow();
+      return source.shown.value + scheduler.pending.value === 0;
+    },
+    () => {
+      setAttribute(root, "data-painted", "true");
+      painted.value = true;
+    },
+  );
+  return painted;
+}
+
+/** Runs something whenever there was nothing to do for a moment. */
+function whenIdle(life: AbortSignal, isIdle: () => boolean, run: () => void): void {
+  let rest = new AbortController();
+  watch(life, () => {
+    rest.abort();
+    if (!isIdle()) return;
+    rest = new AbortController();
+    whenQuiet(rest.signal, () => {
+      if (!life.aborted) run();
     });
   });
   atEnd(life, () => rest.abort());

@@ -67,24 +67,44 @@ function isPerTokenOf<T>(isEntry: (value: unknown) => value is T) {
 const isTurn = (value: unknown): value is Turn =>
   Array.isArray(value) && value.length === 3 && isSpan(value.slice(0, 2)) && typeof value[2] === "string";
 
-function readTokens(value: unknown, where: string): TokensInfo {
+export function readTokens(value: unknown, where: string): TokensInfo {
   need(isObject(value), `${where} is missing`);
   const { text, special, words, segments, patches, times, gaps, turns } = value;
   need(isTexts(text), `${where}.text must be a list of texts`);
-  const inside = (positions: unknown) => isCounts(positions) && positions.every((at) => at < text.length);
+  const places = placesOf(value, text.length);
+  const length = places?.count ?? text.length;
+  /** Of a part of the tokens, the list of all, with something in the places that are not known. */
+  const whole = <Item>(items: Item[], unknown: (at: number) => Item): Item[] => {
+    if (!places) return items;
+    const all = Array.from({ length }, (_, at) => unknown(at));
+    places.known.forEach((place, at) => {
+      all[place] = items[at] as Item;
+    });
+    return all;
+  };
+  const inside = (positions: unknown) => isCounts(positions) && positions.every((at) => at < length);
   const perToken = (numbers: unknown): numbers is number[] =>
     Array.isArray(numbers) && numbers.length === text.length && numbers.every(Number.isInteger);
   return {
-    text,
+    text: whole(text, () => "…"),
     special: inside(special) ? (special as number[]) : [],
-    words: perToken(words) ? words : text.map((_, index) => index),
-    segments: perToken(segments) ? segments : null,
-    ...(isPerTokenOf(isPatch)(patches, text.length) && { patches }),
-    ...(isPerTokenOf(isSeconds)(times, text.length) && { times }),
-    ...(isCounts(gaps) && gaps.length === text.length && { gaps }),
-    ...(Array.isArray(turns) &&
-      turns.every(isTurn) && { turns: turns.filter(([, to]) => to <= text.length) }),
+    words: perToken(words) ? whole(words, () => -1) : Array.from({ length }, (_, index) => index),
+    segments: perToken(segments) ? whole(segments, () => 0) : null,
+    ...(isPerTokenOf(isPatch)(patches, text.length) && { patches: whole(patches, () => null) }),
+    ...(isPerTokenOf(isSeconds)(times, text.length) && { times: whole(times, () => null) }),
+    ...(isCounts(gaps) && gaps.length === text.length && { gaps: whole(gaps, () => 0) }),
+    ...(Array.isArray(turns) && turns.every(isTurn) && { turns: turns.filter(([, to]) => to <= length) }),
+    ...(places && { partial: true }),
   };
+}
+
+/** Which of how many tokens are described; null where all are. */
+function placesOf({ count, spans }: Fields, given: number): { count: number; known: number[] } | null {
+  if (count === undefined) return null;
+  need(isCount(count) && Array.isArray(spans) && spans.every(isSpan), "a part of a text must say which");
+  const known = spans.flatMap(([from, to]) => Array.from({ length: to - from }, (_, at) => from + at));
+  need(known.length === given && known.every((at) => at < count), "a part of a text does not fit");
+  return { count, known };
 }
 
 /** A name somebody gave, which the page shows as text of its own. */
@@ -227,6 +247,8 @@ export function isRequest(value: unknown): value is DataRequest {
       return isObject(value.state) && isObject(value.choices);
     case "picture":
       return isCount(value.number);
+    case "tokens":
+      return value.side === "queries" || value.side === "keys";
     case "evolution":
       return isCount(value.query) && (value.head === null || isCount(value.head));
     case "vectors":

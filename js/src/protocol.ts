@@ -23,6 +23,8 @@ export interface TokensInfo {
   gaps?: number[];
   /** Of a chat. */
   turns?: Turn[];
+  /** Whether most of a long text is still to be asked for; what is not known yet reads “…”. */
+  partial?: boolean;
 }
 
 export interface Notes {
@@ -196,6 +198,13 @@ export interface FigureRequest {
   choices: Fields;
 }
 
+/** All tokens of one side, of a text of which only the first were sent. */
+export interface TokensRequest {
+  type: "tokens";
+  kind: string;
+  side: "queries" | "keys";
+}
+
 export interface AblateRequest {
   type: "ablate";
   kind: string;
@@ -217,6 +226,7 @@ export type DataRequest = (
   | OverviewsRequest
   | HeadsRequest
   | AblateRequest
+  | TokensRequest
 ) & {
   /** 1 for the capture compared with; the one shown otherwise. */
   capture?: number;

@@ -3,6 +3,7 @@ import { atEnd } from "./basics.js";
 import type { DataRequest, Head, Reply, Span } from "./protocol.js";
 import { ByteCache } from "./source/cache.js";
 import type { Channel, Status } from "./source/kernel.js";
+import { type Lane, laneOf } from "./source/lanes.js";
 
 export interface Block {
   kind: string;
@@ -15,9 +16,13 @@ export interface Source {
   readonly status: ReadonlySignal<Status>;
   /** How many questions are still open. */
   readonly pending: ReadonlySignal<number>;
+  /** How many of them are not about every weight of every head, which may take long. */
+  readonly shown: ReadonlySignal<number>;
   /** One [queries × keys] array per head, if all of it is already here. */
   peek(block: Block, head: Head): Float32Array | undefined;
   weights(block: Block, heads: readonly Head[], signal: AbortSignal): Promise<void>;
+  /** The same ahead of need: nothing waits for it. */
+  ahead(block: Block, heads: readonly Head[], signal: AbortSignal): Promise<void>;
   overview(kind: string, head: Head, size: number, signal: AbortSignal): Promise<Reply>;
   statistic(kind: string, statistic: string, signal: AbortSignal): Promise<Reply>;
   pair(kind: string, query: number, key: number, signal: AbortSignal): Promise<Reply>;
@@ -34,6 +39,7 @@ export interface Seed {
 
 interface Flight {
   promise: Promise<Reply>;
+  lane: Lane;
   wanted: number;
   controller: AbortController;
 }
@@ -62,6 +68,7 @@ export class CachedSource implements Source {
     seeds: readonly Seed[] = [],
     limit = 64 * 2 ** 20,
     readonly pending: Signal<number> = signal(0),
+    readonly shown: Signal<number> = signal(0),
   ) {
     this.#cache = new ByteCache(limit);
     for (const { request, reply } of seeds) this.#keep(request, reply);
@@ -74,7 +81,7 @@ export class CachedSource implements Source {
   beside(): Source {
     const { status } = this;
     const ask: Channel["ask"] = (request, signal) => this.channel.ask({ ...request, capture: 1 }, signal);
-    this.#beside ??= new CachedSource({ status, ask }, [], undefined, this.pending);
+    this.#beside ??= new CachedSource({ status, ask }, [], undefined, this.pending, this.shown);
     return this.#beside;
   }
 
@@ -88,7 +95,15 @@ export class CachedSource implements Source {
     return data && cut(data, wider, block);
   }
 
-  async weights(block: Block, heads: readonly Head[], signal: AbortSignal): Promise<void> {
+  weights(block: Block, heads: readonly Head[], signal: AbortSignal): Promise<void> {
+    return this.#weights(block, heads, signal);
+  }
+
+  ahead(block: Block, heads: readonly Head[], signal: AbortSignal): Promise<void> {
+    return this.#weights(block, heads, signal, true);
+  }
+
+  async #weights(block: Block, heads: readonly Head[], signal: AbortSignal, quiet = false): Promise<void> {
     const missing = heads.filter((head) => !this.peek(block, head));
     const joined = new Set<string>();
     const fresh: Head[] = [];
@@ -97,10 +112,10 @@ export class CachedSource implements Source {
       if (flying) joined.add(flying);
       else fresh.push(head);
     }
-    const open = [...joined].map((name) => this.#join(name, signal));
+    const open = [...joined].map((name) => this.#join(name, signal, quiet));
     if (fresh.length > 0) {
       const name = `;${fresh.map((head) => `${nameOf(block, head)};`).join(";")}`;
-      open.push(this.#share(name, { type: "weights", ...block, heads: fresh }, signal));
+      open.push(this.#share(name, { type: "weights", ...block, heads: fresh }, signal, quiet));
     }
     await Promise.all(open);
   }
@@ -124,31 +139,36 @@ export class CachedSource implements Source {
     return this.#share(name, request, signal);
   }
 
-  #share(name: string, request: DataRequest, signal: AbortSignal): Promise<Reply> {
+  #share(name: string, request: DataRequest, signal: AbortSignal, quiet = false): Promise<Reply> {
     if (!this.#flights.has(name)) {
       const controller = new AbortController();
       const promise = this.channel.ask(request, controller.signal).then((reply) => {
         this.#keep(request, reply);
         return reply;
       });
-      const flight: Flight = { promise, wanted: 0, controller };
+      const flight: Flight = { promise, lane: laneOf(request), wanted: 0, controller };
       this.#flights.set(name, flight);
-      this.pending.value = this.pending.peek() + 1;
       const done = () => {
         if (this.#flights.get(name) === flight) this.#flights.delete(name);
-        this.pending.value = this.pending.peek() - 1;
       };
       promise.then(done, done);
     }
-    return this.#join(name, signal);
+    return this.#join(name, signal, quiet);
   }
 
-  #join(name: string, signal: AbortSignal): Promise<Reply> {
+  #join(name: string, signal: AbortSignal, quiet = false): Promise<Reply> {
     const flight = this.#flights.get(name);
     if (!flight) return Promise.reject(new Error("Nothing to wait for."));
     flight.wanted += 1;
+    const count = (by: number) => {
+      if (quiet) return;
+      this.pending.value = this.pending.peek() + by;
+      if (flight.lane !== "heads") this.shown.value = this.shown.peek() + by;
+    };
+    count(1);
     return new Promise((settle, fail) => {
       const leave = () => {
+        count(-1);
         flight.wanted -= 1;
         if (flight.wanted === 0) {
           if (this.#flights.get(name) === flight) this.#flights.delete(name);
@@ -158,7 +178,11 @@ export class CachedSource implements Source {
       };
       if (signal.aborted) return leave();
       atEnd(signal, leave);
-      const stay = () => signal.removeEventListener("abort", leave);
+      const stay = () => {
+        if (signal.aborted) return;
+        signal.removeEventListener("abort", leave);
+        count(-1);
+      };
       flight.promise.finally(stay).then(settle, fail);
     });
   }

@@ -2,7 +2,7 @@ import { batch, computed, type ReadonlySignal, type Signal, signal } from "@prea
 import { type Axis, makeAxis } from "./attention/axis.js";
 import type { ColorScale } from "./attention/strength.js";
 import { clamp } from "./basics.js";
-import type { CaptureInfo, Head, KindInfo, Progress } from "./protocol.js";
+import type { CaptureInfo, Head, KindInfo, Progress, TokensInfo } from "./protocol.js";
 import { isCount, isHead, isObject, isSpan } from "./protocol-check.js";
 
 /** A user's own passage of the text, in tokens. */
@@ -174,6 +174,8 @@ export class State {
   readonly synced: Signals;
   readonly page: PageSignals;
   readonly now: Derived;
+  /** Counts how often more of the capture became known. */
+  readonly #known = signal(0);
 
   constructor(
     readonly capture: CaptureInfo,
@@ -195,7 +197,15 @@ export class State {
       narrow: signal(false),
       wideHeads: signal(false),
     };
-    this.now = derive(capture, this.synced, this.page);
+    this.now = derive(capture, this.synced, this.page, this.#known);
+  }
+
+  /** Puts all tokens of a side in the place of the first of them. */
+  complete(kind: string, side: "queries" | "keys", tokens: TokensInfo): void {
+    const { kinds } = this.capture;
+    const at = kinds.findIndex((one) => one.kind === kind);
+    kinds[at] = { ...(kinds[at] as KindInfo), [side]: tokens };
+    this.#known.value = this.#known.peek() + 1;
   }
 
   /** Makes an effect follow all that decides what is drawn, what is pointed at included. */
@@ -234,9 +244,16 @@ export class State {
   }
 }
 
-function derive(capture: CaptureInfo, synced: Signals, page: PageSignals): Derived {
-  const first = capture.kinds[0] as KindInfo;
-  const kind = computed(() => capture.kinds.find((entry) => entry.kind === synced.kind.value) ?? first);
+function derive(
+  { kinds }: CaptureInfo,
+  synced: Signals,
+  page: PageSignals,
+  known: ReadonlySignal<number>,
+): Derived {
+  const kind = computed(() => {
+    void known.value;
+    return kinds.find((entry) => entry.kind === synced.kind.value) ?? (kinds[0] as KindInfo);
+  });
   const layer = computed(() => {
     const { layers } = kind.value;
     return layers.includes(synced.layer.value) ? synced.layer.value : (layers[0] as number);

@@ -120,6 +120,7 @@ test("what the page asks is what Python is tested to answer", async () => {
     { type: "findings", kind: "self" },
     { type: "links", kind: "self" },
     { type: "ablate", kind: "self", heads: [[1, 2]], query: 5 },
+    { type: "tokens", kind: "self", side: "keys" },
   ];
   for (const request of requests) await channel.ask(request, life).catch(() => {});
   const leaving = new AbortController();

@@ -1,3 +1,4 @@
+import { signal } from "@preact/signals-core";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import type { Context } from "../src/context.js";
 import { headValues } from "../src/controls/headvalues.js";
@@ -9,15 +10,16 @@ import { captureInfo } from "./samples.js";
 const reply = (shape: number[]) =>
   ({ shape, data: new Float32Array(shape.reduce((all, one) => all * one, 1)) }) as unknown as Reply;
 
-function asking() {
+function asking(info = captureInfo()) {
   const { signal: life } = new AbortController();
   const source = {
+    status: signal("live"),
     pair: vi.fn(async () => reply([3, 4])),
     ask: vi.fn(async () => reply([3, 4, 3])),
     statistic: vi.fn(async () => reply([3, 4])),
   };
   const initial = { kind: "self", heads: [[2, 1]], layer: 2 };
-  const state = new State(captureInfo(), initial, () => {});
+  const state = new State(info, initial, () => {});
   const scheduler = new Scheduler(life);
   const values = headValues({ state, source, scheduler, life } as unknown as Context);
   return { source, state, values };
@@ -64,4 +66,27 @@ it("no numbers are left where a question is refused", async () => {
   expect(values.valueAt(0, 0)).toBeUndefined();
   expect(values.domain).toBeUndefined();
   expect(state.page.message.value).toBe("Layer 1 is not stored.");
+});
+
+it("every weight of a big model is not looked at until somebody says so", async () => {
+  const info = captureInfo();
+  const [kind] = info.kinds;
+  if (!kind) throw new Error("no kind");
+  kind.queries = { ...kind.queries, text: Array(32_768).fill(" a"), words: Array(32_768).fill(-1) };
+  const { source, state, values } = asking(info);
+  await vi.advanceTimersByTimeAsync(500);
+  expect(values.withheld.value).toBe(true);
+  expect(source.statistic).not.toHaveBeenCalled();
+  state.set({ query: 1, key: 0 });
+  await vi.advanceTimersByTimeAsync(500);
+  expect(values.withheld.value).toBe(false);
+  expect(source.pair).toHaveBeenCalledOnce();
+  state.set({ query: null, key: null });
+  await vi.advanceTimersByTimeAsync(500);
+  expect(values.valueAt(0, 0)).toBeUndefined();
+  values.insist();
+  await vi.advanceTimersByTimeAsync(500);
+  expect(values.withheld.value).toBe(false);
+  expect(source.statistic).toHaveBeenCalledOnce();
+  expect(values.valueAt(0, 0)).toBe(0);
 });

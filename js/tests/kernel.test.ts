@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import type { PairRequest, WeightsRequest } from "../src/protocol.js";
 import { KernelChannel, type Port } from "../src/source/kernel.js";
 
-type Sent = { id: string; type: string; query?: number };
+type Sent = { id: string; type: string; query?: number; queries?: number[] };
 
 class FakeKernel implements Port {
   sent: Sent[] = [];
@@ -71,12 +71,53 @@ it("answers a request with its numbers", async () => {
   expect([...(await reply).data]).toEqual([0.5]);
 });
 
-it("has two in flight, and the newest waiting goes next", async () => {
+it("has two near questions in flight, and the newest waiting goes next", async () => {
   const channel = open();
-  for (const query of [1, 2, 3, 4]) channel.ask(pair(query), wanted).catch(() => {});
-  expect(kernel.sent.map((message) => message.query)).toEqual([1, 2]);
-  kernel.answer(kernel.asked(1)[0]?.id ?? "");
-  expect(kernel.sent.map((message) => message.query)).toEqual([1, 2, 4]);
+  for (const from of [1, 2, 3, 4]) channel.ask(row(from), wanted).catch(() => {});
+  const rows = () => kernel.sent.map(({ queries }) => queries?.[0]);
+  expect(rows()).toEqual([1, 2]);
+  kernel.answer(kernel.sent[0]?.id ?? "");
+  expect(rows()).toEqual([1, 2, 4]);
+});
+
+it("sends what is near while what takes long is on its way, one of a lane at a time", async () => {
+  const channel = open();
+  for (const query of [1, 2]) channel.ask(pair(query), wanted).catch(() => {});
+  for (const type of ["roles", "links"] as const) channel.ask({ type, kind: "self" }, wanted).catch(() => {});
+  channel.ask({ ...row(5), queries: [0, 5000] }, wanted).catch(() => {});
+  channel.ask(row(5), wanted).catch(() => {});
+  expect(kernel.sent.map(({ type, queries }) => [type, queries?.[0]])).toEqual([
+    ["pair", undefined],
+    ["roles", undefined],
+    ["weights", 5],
+  ]);
+  kernel.answer(kernel.sent[0]?.id ?? "");
+  expect(kernel.sent.slice(3).map(({ queries }) => queries)).toEqual([[0, 5000]]);
+});
+
+it("waits for a long answer as long as the kernel is there, and never has it computed twice", async () => {
+  const channel = open();
+  const reply = channel.ask(pair(3), wanted);
+  for (let minute = 0; minute < 5; minute++) {
+    await vi.advanceTimersByTimeAsync(6_001);
+    const hello = kernel.sent.filter(({ type }) => type === "hello").pop();
+    kernel.say({ id: hello?.id, type: "hello", version: 1 });
+    await vi.advanceTimersByTimeAsync(301);
+  }
+  expect(kernel.asked(3)).toHaveLength(1);
+  expect(kernel.sent.filter(({ type }) => type === "hello")).toHaveLength(5);
+  expect(channel.status.value).toBe("live");
+  kernel.answer(kernel.asked(3)[0]?.id ?? "", 0.25);
+  expect([...(await reply).data]).toEqual([0.25]);
+});
+
+it("takes back what it asks again", async () => {
+  const channel = open();
+  channel.ask(row(1), wanted).catch(() => {});
+  await vi.advanceTimersByTimeAsync(1_001);
+  const [first, cancel, again] = kernel.sent;
+  expect(cancel).toEqual({ type: "cancel", id: first?.id });
+  expect(again?.queries).toEqual([1, 2]);
 });
 
 it("never sends what was given up while it waited, and cancels what was on its way", async () => {

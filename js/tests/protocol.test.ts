@@ -29,6 +29,39 @@ describe("readCapture", () => {
     expect(kind?.notes.row_sums).toBeNull();
   });
 
+  it("reads a part of a long text, and refuses one that does not say which", () => {
+    const part = {
+      text: ["a", "b", "y"],
+      special: [0, 8],
+      words: [0, 0, 7],
+      segments: null,
+      gaps: [0, 0, 1],
+    };
+    const read = (extra: object) =>
+      readCapture({ ...captureInfo(), kinds: [{ ...kindInfo(), queries: { ...part, ...extra } }] }).kinds[0]
+        ?.queries;
+    const whole = read({
+      count: 9,
+      spans: [
+        [0, 2],
+        [7, 8],
+      ],
+      turns: [[0, 9, "user"]],
+    });
+    expect(whole).toEqual({
+      text: ["a", "b", "…", "…", "…", "…", "…", "y", "…"],
+      special: [0, 8],
+      words: [0, 0, -1, -1, -1, -1, -1, 7, -1],
+      segments: null,
+      gaps: [0, 0, 0, 0, 0, 0, 0, 1, 0],
+      turns: [[0, 9, "user"]],
+      partial: true,
+    });
+    expect(() => read({ count: 9 })).toThrow(/must say which/);
+    expect(() => read({ count: 9, spans: [[0, 2]] })).toThrow(/does not fit/);
+    expect(() => read({ count: 2, spans: [[0, 3]] })).toThrow(/does not fit/);
+  });
+
   it("reads patches and times of tokens, and leaves out what does not fit", () => {
     const tokens = { text: ["[CLS]", "patch 0,1"], special: [0], words: [-1, 0], segments: null };
     const read = (extra: object) =>

@@ -52,10 +52,10 @@ const model = {
 };
 const here = document.getElementById("here");
 new MutationObserver(() => {
-  if (window.seen.ready !== undefined || !here.querySelector('.attnscope[data-ready="true"]')) return;
+  if (window.seen.ready !== undefined || !here.querySelector('.attnscope[data-painted="true"]')) return;
   window.seen.ready = performance.now();
   send({ method: "painted" });
-}).observe(here, { subtree: true, childList: true, attributes: true, attributeFilter: ["data-ready"] });
+}).observe(here, { subtree: true, childList: true, attributes: true, attributeFilter: ["data-painted"] });
 socket.onmessage = ({ data }) => {
   const length = new DataView(data).getUint32(0, true);
   const message = JSON.parse(new TextDecoder().decode(new Uint8Array(data, 4, length)));

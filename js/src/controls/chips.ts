@@ -4,6 +4,7 @@ import { watch } from "../dom.js";
 import type { Head, Reply } from "../protocol.js";
 import { fixed } from "../text.js";
 import { roleAt, roleLabel } from "./roles.js";
+import { MOST_COLORED, weightsOf } from "./work.js";
 
 /** Above this many tokens only what the reader asks for is computed. */
 const MOST_TOKENS = 1024;
@@ -36,6 +37,7 @@ export function headHabits(context: Context): Habits {
   };
   watch(life, () => {
     const { kind, statistics, queries } = state.now.kind.value;
+    if (weightsOf(state.now.kind.value) > MOST_COLORED) return;
     if (statistics.includes("entropy")) ask(kind, "entropy");
     if (queries.text.length > MOST_TOKENS) return;
     if (statistics.includes("sink_share")) ask(kind, "sink_share");

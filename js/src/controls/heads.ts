@@ -1,10 +1,10 @@
 import type { Context } from "../context.js";
-import { button, el, setAttribute, watch } from "../dom.js";
+import { button, el, setAttribute, setText, watch } from "../dom.js";
 import { words } from "../text.js";
 import { makeAsk } from "./ask.js";
 import { setOptions } from "./fields.js";
 import { HeadMap } from "./headmap.js";
-import { headValues, pairLabel } from "./headvalues.js";
+import { type AskedValues, headValues, pairLabel } from "./headvalues.js";
 import { makeHits } from "./hits.js";
 import { makeRoleLegend } from "./rolelegend.js";
 
@@ -34,10 +34,25 @@ export function headSection(context: Context): HTMLElement[] {
     makeAsk(context),
     map.element,
     map.scale.element,
+    makeInsist(context, values),
     makeEnlarge(context, map),
     legend.element,
     makeHits(context),
   ];
+}
+
+/** What takes long for a long text or a big model is computed when somebody asks for it. */
+function makeInsist({ state, life }: Context, values: AskedValues): HTMLElement {
+  const go = button({ class: "small" }, () => values.insist());
+  const element = el("p", { class: "hint withheld" }, "Not computed yet: it needs every weight. ", go);
+  watch(life, () => {
+    const { heads, queries } = state.now.kind.value;
+    element.hidden = !values.withheld.value;
+    const count = heads.reduce((sum, one) => sum + one, 0).toLocaleString("en");
+    const length = queries.text.length.toLocaleString("en");
+    setText(go, `colour ${count} heads of ${length} tokens by ${values.question.value.label}`);
+  });
+  return element;
 }
 
 /** Gives a map whose cells are hard to hit the room of the view beside it. */

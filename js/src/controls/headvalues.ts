@@ -1,4 +1,4 @@
-import { computed, type ReadonlySignal, signal } from "@preact/signals-core";
+import { computed, type ReadonlySignal, type Signal, signal } from "@preact/signals-core";
 import { textAt } from "../attention/axis.js";
 import { type Domain, domainOf, strengthOf } from "../attention/strength.js";
 import { atEnd, givenUp, messageOf } from "../basics.js";
@@ -7,6 +7,7 @@ import { watch } from "../dom.js";
 import type { KindInfo, Reply } from "../protocol.js";
 import { spoken, words } from "../text.js";
 import { type Role, roleAt } from "./roles.js";
+import { MOST_COLORED, weightsOf } from "./work.js";
 
 export interface Question {
   /** "pair", "role" or the name of a statistic; empty if nothing can be asked. */
@@ -32,6 +33,14 @@ export interface HeadValues {
   readonly domain: Domain | undefined;
 }
 
+/** Of a capture, whose numbers are computed when they are asked for. */
+export interface AskedValues extends HeadValues {
+  /** Whether that takes so long that it is computed only once somebody says so. */
+  withheld: ReadonlySignal<boolean>;
+  /** Has it computed all the same. */
+  insist(): void;
+}
+
 const QUIET_MS = 90;
 
 export function pairLabel({ state }: Context): string | null {
@@ -48,7 +57,7 @@ function wishOf(chosen: string, view: string, { statistics }: KindInfo): string 
 }
 
 /** Asks for what the head map is coloured by, and keeps the last answer while the next is on its way. */
-export function headValues(context: Context): HeadValues {
+export function headValues(context: Context): AskedValues {
   const { state, source, scheduler, life } = context;
   const question = computed((): Question => {
     const { kind, activeQuery, activeKey, query, key, queries, keys } = state.now;
@@ -70,6 +79,15 @@ export function headValues(context: Context): HeadValues {
     return { name, label: words(name) };
   });
 
+  const wished: Signal<ReadonlySet<string>> = signal(new Set());
+  const wishName = () => `${state.now.kind.value.kind}|${question.value.name}`;
+  const withheld = computed(() => {
+    const { name } = question.value;
+    const kind = state.now.kind.value;
+    if (name === "" || name === "pair" || kind.stored || source.status.value === "stored") return false;
+    return weightsOf(kind) > MOST_COLORED && !wished.value.has(wishName());
+  });
+
   let answer: { reply: Reply; kind: string; asked: Question } | null = null;
   let ends: Domain = { least: 0, most: 1 };
   let strength: (value: number) => number = () => 0;
@@ -77,23 +95,26 @@ export function headValues(context: Context): HeadValues {
   const version = signal(0);
   const later = scheduler.settle(QUIET_MS);
 
+  const show = (found: typeof answer) => {
+    answer = found;
+    version.value = version.peek() + 1;
+  };
   const ask = (asked: Question) => {
     const { name, query, key } = asked;
     asking?.abort(givenUp());
     asking = new AbortController();
     const { signal: wanted } = asking;
     const kind = state.now.kind.peek().kind;
-    if (!name) return;
+    if (!name || withheld.peek()) {
+      if (answer) show(null);
+      return;
+    }
     const promise =
       query !== undefined && key !== undefined
         ? source.pair(kind, query, key, wanted)
         : name === "role"
           ? source.ask({ type: "roles", kind }, wanted)
           : source.statistic(kind, name, wanted);
-    const show = (found: typeof answer) => {
-      answer = found;
-      version.value = version.peek() + 1;
-    };
     promise.then(
       (reply) => {
         if (!wanted.aborted) show({ reply, kind, asked });
@@ -109,7 +130,7 @@ export function headValues(context: Context): HeadValues {
 
   watch(life, () => {
     const asked = question.value;
-    void state.now.kind.value;
+    void [state.now.kind.value, withheld.value];
     if (asked.name !== "pair") return ask(asked);
     later(() => {
       // By the time it is quiet, something else may have been asked, and answered.
@@ -134,6 +155,10 @@ export function headValues(context: Context): HeadValues {
   const isRole = () => answer?.asked.name === "role" && answer.kind === state.now.kind.peek().kind;
   return {
     question,
+    withheld,
+    insist: () => {
+      wished.value = new Set([...wished.peek(), wishName()]);
+    },
     version,
     get label() {
       return answer?.asked.label ?? "";

@@ -3,6 +3,7 @@ import { atEnd, givenUp } from "../basics.js";
 import { decodeReply } from "../decode.js";
 import { type DataRequest, type Message, type ProfileRequest, type Reply, VERSION } from "../protocol.js";
 import { isReply } from "../protocol-check.js";
+import { LANES, type Lane, laneOf } from "./lanes.js";
 
 export type Status = "live" | "stored" | "silent" | "other";
 
@@ -24,6 +25,7 @@ export class KernelError extends Error {
 
 interface Job {
   request: DataRequest | ProfileRequest | { type: "hello" };
+  lane: Lane;
   signal: AbortSignal;
   tries: number;
   settle(reply: Reply): void;
@@ -33,23 +35,10 @@ interface Job {
 interface Flight {
   job: Job;
   timer: ReturnType<typeof setTimeout>;
+  /** When it was asked whether the kernel, long at work on this, is still there. */
+  probed?: number;
 }
 
-const IN_FLIGHT = 2;
-/** Questions about all heads or all tokens, which take the kernel longer. */
-const LONG = new Set([
-  "statistic",
-  "overview",
-  "overviews",
-  "pair",
-  "likeness",
-  "roles",
-  "findings",
-  "links",
-  "ablate",
-  "figure",
-  "open",
-]);
 const NO_ANSWER = "The kernel does not answer. It may be busy or gone; what is already here still works.";
 
 let serial = 0;
@@ -62,11 +51,12 @@ export class KernelChannel implements Channel {
   #answering: Status = "live";
   #queue: Job[] = [];
   #flights = new Map<string, Flight>();
+  #heard = 0;
   #session = `p${Math.random().toString(36).slice(2, 8)}`;
 
   constructor(
     readonly port: Port,
-    life: AbortSignal,
+    readonly life: AbortSignal,
     readonly patience = 10_000,
     readonly impatience = 3_000,
   ) {
@@ -100,8 +90,23 @@ export class KernelChannel implements Channel {
   #enqueue(request: Job["request"], signal: AbortSignal): Promise<Reply> {
     return new Promise((settle, fail) => {
       if (signal.aborted) return fail(signal.reason);
-      const job: Job = { request, signal, tries: 0, settle, fail };
-      atEnd(signal, () => this.#abort(job));
+      const leave = () => this.#abort(job);
+      const stay = () => signal.removeEventListener("abort", leave);
+      const job: Job = {
+        request,
+        lane: laneOf(request),
+        signal,
+        tries: 0,
+        settle: (reply) => {
+          stay();
+          settle(reply);
+        },
+        fail: (error) => {
+          stay();
+          fail(error);
+        },
+      };
+      atEnd(signal, leave);
       this.#queue.push(job);
       this.#pump();
     });
@@ -120,16 +125,20 @@ export class KernelChannel implements Channel {
   }
 
   #pump(): void {
-    while (this.#flights.size < IN_FLIGHT) {
-      const job = this.#queue.pop();
-      if (!job) return;
-      this.#depart(job);
+    for (const [lane, most] of LANES) {
+      let flying = [...this.#flights.values()].filter(({ job }) => job.lane === lane).length;
+      for (; flying < most; flying++) {
+        const at = this.#queue.map((job) => job.lane).lastIndexOf(lane);
+        const [job] = at < 0 ? [] : this.#queue.splice(at, 1);
+        if (!job) break;
+        this.#depart(job);
+      }
     }
   }
 
   #depart(job: Job): void {
     const id = `${this.#session}-${++serial}`;
-    const wait = this.#patienceFor(job.request.type);
+    const wait = this.#patienceFor(job);
     const timer = setTimeout(() => this.#late(id), wait);
     this.#flights.set(id, { job, timer });
     job.tries += 1;
@@ -142,9 +151,9 @@ export class KernelChannel implements Channel {
     });
   }
 
-  #patienceFor(type: string): number {
-    if (this.status.value === "silent" || type === "hello") return this.impatience;
-    return LONG.has(type) ? this.patience * 6 : this.patience;
+  #patienceFor({ request, lane }: Job): number {
+    if (this.status.value === "silent" || request.type === "hello") return this.impatience;
+    return lane === "near" ? this.patience : this.patience * 6;
   }
 
   #send(content: unknown, failed: () => void): void {
@@ -163,11 +172,13 @@ export class KernelChannel implements Channel {
   }
 
   #late(id: string): void {
+    if (this.#isAtWork(id)) return;
     const flight = this.#land(id);
     if (!flight) return;
     const { job } = flight;
     const again = job.tries < 2 && this.status.value !== "silent";
     if (again) {
+      if (job.request.type !== "hello") this.#send({ type: "cancel", id }, () => {});
       this.#depart(job);
       return;
     }
@@ -176,10 +187,26 @@ export class KernelChannel implements Channel {
     this.#pump();
   }
 
+  /** Whether a long answer is to be waited for: the kernel is asked if it is there, and speaks. */
+  #isAtWork(id: string): boolean {
+    const flight = this.#flights.get(id);
+    if (!flight || flight.job.lane === "near" || this.status.value === "silent") return false;
+    const { probed } = flight;
+    if (probed !== undefined && this.#heard <= probed) return false;
+    if (probed === undefined) {
+      flight.probed = performance.now();
+      this.greet(this.life);
+    } else delete flight.probed;
+    const wait = probed === undefined ? this.impatience : this.#patienceFor(flight.job);
+    flight.timer = setTimeout(() => this.#late(id), wait);
+    return true;
+  }
+
   #receive(content: unknown, buffers: readonly unknown[]): void {
     if (!isReply(content)) return;
     // An answer that comes too late still shows that somebody is there.
     if (!content.id.startsWith(this.#session)) return;
+    this.#heard = performance.now();
     if (content.type === "hello") this.#answering = content.version === VERSION ? "live" : "other";
     this.answered.value = true;
     this.status.value = this.#answering;

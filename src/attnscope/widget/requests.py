@@ -1,4 +1,4 @@
-"""Answering the page's requests on one thread beside the kernel's, so that they can be cancelled."""
+"""Answering the page's requests on threads beside the kernel's, so that they can be cancelled; one for each lane."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from attnscope.wire.answer import Cancelled, Held, answer
+from attnscope.wire.lanes import LANES, lane_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +28,7 @@ class RequestDesk:
     held
         What is asked about.
     send
-        Sends a reply and its buffers to the page; called from the desk's thread.
+        Sends a reply and its buffers to the page; called from the desk's threads, one reply at a time.
     """
 
     def __init__(self, held: Held, send: Send) -> None:
@@ -36,7 +37,8 @@ class RequestDesk:
         self._lock = threading.Lock()
         self._waiting: dict[Any, Future[None]] = {}
         self._cancelled: set[Any] = set()
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="attnscope")
+        self._sending = threading.Lock()
+        self._threads = {lane: ThreadPoolExecutor(1, thread_name_prefix=f"attnscope-{lane}") for lane in LANES}
 
     def show(self, held: Held) -> None:
         """Answer from something else from now on; what waits is dropped, as it asks about what is gone."""
@@ -46,7 +48,7 @@ class RequestDesk:
             self._cancel(identity)
 
     def take(self, message: Any) -> None:
-        """Take one message: a request is answered in turn, a cancel drops the request it names."""
+        """Take one message: a request is answered in turn in its lane, a cancel drops the request it names."""
         if isinstance(message, dict) and message.get("type") == "cancel":
             self._cancel(message.get("id"))
             return
@@ -60,13 +62,18 @@ class RequestDesk:
                 self._send({"id": identity, "error": {"name": "InputError", "message": refusal}}, [])
                 return
             try:
-                self._waiting[identity] = self._thread.submit(self._answer, message, identity)
+                self._waiting[identity] = self._threads[lane_of(message)].submit(self._answer, message, identity)
             except RuntimeError:
                 return
 
     def close(self) -> None:
-        """Drop everything that waits and stop."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        """Drop everything that waits or is at work, and stop."""
+        with self._lock:
+            waiting = list(self._waiting)
+        for identity in waiting:
+            self._cancel(identity)
+        for thread in self._threads.values():
+            thread.shutdown(wait=False, cancel_futures=True)
 
     def _cancel(self, identity: Any) -> None:
         with self._lock:
@@ -82,13 +89,17 @@ class RequestDesk:
         try:
             reply, buffers = answer(self._held, message, lambda: identity in self._cancelled)
             if identity not in self._cancelled:
-                self._send(reply, buffers)
+                self._hand_over(reply, buffers)
         except Cancelled:
             pass
         except Exception as error:  # noqa: BLE001
             message_text = f"The kernel could not answer: {type(error).__name__}: {error}"
-            self._send({"id": identity, "error": {"name": type(error).__name__, "message": message_text}}, [])
+            self._hand_over({"id": identity, "error": {"name": type(error).__name__, "message": message_text}}, [])
         finally:
             with self._lock:
                 self._waiting.pop(identity, None)
                 self._cancelled.discard(identity)
+
+    def _hand_over(self, reply: Reply, buffers: list[bytes]) -> None:
+        with self._sending:
+            self._send(reply, buffers)

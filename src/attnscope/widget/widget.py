@@ -129,10 +129,11 @@ class AttentionWidget(Traits, anywidget.AnyWidget):
         self._store = Store(self._send_stored)
         self._has_stand_in = False
         self._stop: Callable[[], object] | None = None
+        pinned = checked_position(attention.queries, query), checked_position(attention.keys, traits.get("key"))
         super().__init__(
-            _capture=self._described(compared),
+            _capture=self._described(compared, pinned),
             _compare=compared,
-            _first=first_answers(capture, kind, heads, checked_position(attention.queries, query)),
+            _first=first_answers(capture, kind, heads, pinned[0]),
             kind=kind,
             layer=layer,
             heads=heads,
@@ -186,7 +187,7 @@ class AttentionWidget(Traits, anywidget.AnyWidget):
             self.heads = heads or heads_in_layer(attention, [], layer)
             self._first = first_answers(capture, kind, self.heads, self.query)
             self._compare = compared
-            self._capture = dict(self._described(compared))
+            self._capture = dict(self._described(compared, (self.query, self.key)))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write what is on screen to a file; the suffix decides.
@@ -310,8 +311,8 @@ class AttentionWidget(Traits, anywidget.AnyWidget):
 
         return drawn(self._shown, state, self.compared)
 
-    def _described(self, compared: Any) -> CaptureInfo:
-        info = with_change(describe(self._shown), compared)
+    def _described(self, compared: Any, pinned: tuple[int | None, int | None]) -> CaptureInfo:
+        info = with_change(describe(self._shown, pinned=pinned), compared)
         return {**info, "runs": True} if self._model is not None else info
 
     def _state(self) -> dict[str, Any]:

@@ -8,51 +8,56 @@ import numpy as np
 
 from attnscope.analysis.cells import measures_available
 from attnscope.analysis.head_table import measures_of
-from attnscope.attention.gaps import gaps_of
 from attnscope.attention.rounding import precision
-from attnscope.attention.turns import turns_of
-from attnscope.wire.protocol import MEASURES, VERSION, CaptureInfo, KindInfo, Measure, Notes, TokensInfo
+from attnscope.wire.protocol import MEASURES, VERSION, CaptureInfo, KindInfo, Measure, Notes
+from attnscope.wire.tokens import first_tokens, tokens_info
 
 if TYPE_CHECKING:
     from attnscope.attention.capture import Attention, Capture
-    from attnscope.attention.tokens import Tokens
 
 SAMPLED_HEADS, SAMPLED_ROWS = 64, 8
 """Heads and rows whose sums are looked at for the note on row sums."""
 
 
-def describe(capture: Capture, *, error: float = 0.0) -> CaptureInfo:
+def describe(capture: Capture, *, pinned: tuple[int | None, int | None] | None = None) -> CaptureInfo:
     """Describe a capture.
 
     Parameters
     ----------
-    error
-        Largest error of the weights the page will get, beyond float32 rounding.
+    pinned
+        The pinned query and key, for a page that can ask for more: of a long text only the tokens it shows first are
+        described. None for all of it.
     """
     info: CaptureInfo = {
         "version": VERSION,
         "model": capture.model_name,
-        "kinds": [_kind(capture, attention, error) for attention in capture.attention.values()],
+        "kinds": [_kind(capture, attention, pinned) for attention in capture.attention.values()],
     }
     if capture.pictures:
         info["pictures"] = [[picture.shape[0], picture.shape[1]] for picture in capture.pictures]
     return info
 
 
-def _kind(capture: Capture, attention: Attention, error: float) -> KindInfo:
+def _kind(capture: Capture, attention: Attention, pinned: tuple[int | None, int | None] | None) -> KindInfo:
     same = attention.keys is attention.queries
+    query, key = pinned or (None, None)
+    if pinned is None:
+        queries, keys = tokens_info(attention.queries), None if same else tokens_info(attention.keys)
+    else:
+        queries = first_tokens(attention.queries, key if same and query is None else query)
+        keys = None if same else first_tokens(attention.keys, key)
     named = [list(attention.head_names[number]) for number in attention.layers] if attention.head_names else None
     info: KindInfo = {
         "kind": attention.kind,
         "label": _label(attention),
         "layers": list(attention.layers),
         "heads": list(attention.head_counts),
-        "queries": _tokens(attention.queries),
-        "keys": None if same else _tokens(attention.keys),
+        "queries": queries,
+        "keys": keys,
         "causal": attention.is_causal,
         "measures": measures_shown(attention),
         "statistics": list(measures_of(capture, attention.kind)),
-        "notes": _notes(attention, error),
+        "notes": _notes(attention),
     }
     return info if named is None else {**info, "names": named}
 
@@ -70,27 +75,7 @@ def _label(attention: Attention) -> str:
     return f"{attention.kind} attention" if between else f"{attention.kind} self-attention"
 
 
-def _tokens(tokens: Tokens) -> TokensInfo:
-    info: TokensInfo = {
-        "text": list(tokens.text),
-        "special": np.flatnonzero(tokens.special).tolist(),
-        "words": tokens.words.tolist(),
-        "segments": None if tokens.segments is None else tokens.segments.tolist(),
-    }
-    if tokens.patches is not None:
-        info["patches"] = [None if row < 0 else [row, *rest] for row, *rest in tokens.patches.tolist()]
-    if tokens.times is not None:
-        info["times"] = [None if np.isnan(span).any() else span for span in tokens.times.round(4).tolist()]
-    gaps = gaps_of(tokens)
-    if gaps.any():
-        info["gaps"] = gaps.tolist()
-    turns = turns_of(tokens)
-    if turns:
-        info["turns"] = turns
-    return info
-
-
-def _notes(attention: Attention, error: float) -> Notes:
+def _notes(attention: Attention) -> Notes:
     first = next(iter(attention.stored.values()))
     cells = first.n_queries * first.n_keys
     seen = np.mean([layer.mask.counts().sum() / max(cells, 1) for layer in attention.stored.values()])
@@ -100,7 +85,7 @@ def _notes(attention: Attention, error: float) -> Notes:
         "dtype": precision(first),
         "check": max(attention.check.values(), default=None),
         "masked": float(1 - seen),
-        "error": error,
+        "error": 0.0,
         "blind": max(int((layer.mask.counts() == 0).sum()) for layer in attention.stored.values()),
         "unchecked": [number for number in attention.layers if number not in attention.check],
     }

@@ -10,8 +10,10 @@ if TYPE_CHECKING:
     from attnscope.attention.capture import Capture
     from attnscope.wire.protocol import First
 
-BLOCK_CELLS, BLOCK_ROWS, MOST_HEADS = 1 << 16, 256, 4
-"""The page asks for whole rows in aligned blocks of at most this many cells and rows; so many heads are sent ahead."""
+BLOCK_CELLS, BLOCK_ROWS, LONG_ROWS, REQUEST_CELLS = 1 << 16, 256, 8, 1 << 18
+"""The page asks for rows in aligned blocks of at most so many cells and rows; of long rows for some all the same."""
+MOST_HEADS = 4
+"""So many heads are sent ahead, where they are not more cells than one request may have."""
 FIRST_WORK = 1 << 27
 """Most multiplications spent ahead on the head map's statistic."""
 
@@ -27,15 +29,23 @@ def first_answers(capture: Capture, kind: str, heads: list[list[int]], query: in
     attention = capture[kind]
     n_queries, n_keys = len(attention.queries), len(attention.keys)
     requests: list[dict[str, Any]] = []
-    rows = min(BLOCK_ROWS, max(1, BLOCK_CELLS // max(1, n_keys)))
+    rows = rows_per_block(n_keys)
     for block in sorted({0, (query or 0) // rows}):
         span = [block * rows, min((block + 1) * rows, n_queries)]
-        if heads:
-            requests.append(_weights(kind, heads[:MOST_HEADS], span, n_keys))
+        seen = min(n_keys, span[1]) if attention.is_causal else n_keys
+        room = REQUEST_CELLS // max(1, seen * (span[1] - span[0]))
+        if heads[:room]:
+            requests.append(_weights(kind, heads[: min(room, MOST_HEADS)], span, seen))
     width = getattr(next(iter(attention.stored.values())), "width", 1)
     if sum(attention.head_counts) * n_queries * n_keys * width <= FIRST_WORK:
         requests.append({"type": "statistic", "kind": kind, "statistic": "entropy"})
     return [_answered(capture, request) for request in requests]
+
+
+def rows_per_block(n_keys: int) -> int:
+    """Give the rows of one block, as the page counts them."""
+    n = max(1, n_keys)
+    return min(BLOCK_ROWS, max(1, BLOCK_CELLS // n, min(LONG_ROWS, REQUEST_CELLS // n)))
 
 
 def _weights(kind: str, heads: list[list[int]], queries: list[int], n_keys: int) -> dict[str, Any]:

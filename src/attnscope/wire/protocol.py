@@ -15,7 +15,7 @@ GROUPINGS = ("auto", "none", "span", "turn", "segment", "sentence")
 
 
 class TokensInfo(TypedDict):
-    """Tokens of one side."""
+    """Tokens of one side: all, or of ``count`` those in ``spans``, where every list but ``turns`` is of those only."""
 
     text: list[str]
     special: list[int]
@@ -25,6 +25,8 @@ class TokensInfo(TypedDict):
     times: NotRequired[list[list[float] | None]]
     gaps: NotRequired[list[int]]
     turns: NotRequired[list[tuple[int, int, str]]]
+    count: NotRequired[int]
+    spans: NotRequired[list[list[int]]]
 
 
 class KeptInfo(TypedDict):

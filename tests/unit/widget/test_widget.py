@@ -1,12 +1,16 @@
+import json
 import threading
 
 import numpy as np
 import pytest
+from ipywidgets.widgets.widget import _remove_buffers
 from traitlets import TraitError
 
 from attnscope import AttentionWidget, AttnscopeError, from_attentions, from_queries_keys
 from attnscope.widget.requests import RequestDesk
-from attnscope.wire.question import Held
+from attnscope.wire.answer import answer
+from attnscope.wire.answers import ANSWERS
+from attnscope.wire.question import Held, Numbers
 
 
 def make(n_layers=3, n_heads=4, causal=False):
@@ -223,7 +227,7 @@ def test_a_flood_is_refused(monkeypatch):
     go = threading.Event()
     sent = Sent()
     desk = RequestDesk(Held(make()), sent)
-    desk._thread.submit(go.wait, 20)
+    desk._threads["near"].submit(go.wait, 20)
     for i in range(4):
         desk.take(request(i))
     go.set()
@@ -231,6 +235,50 @@ def test_a_flood_is_refused(monkeypatch):
     desk.close()
     assert sorted(r["id"] for r, _ in sent.replies if "error" in r) == [2, 3]
     assert sorted(r["id"] for r, _ in sent.replies if "error" not in r) == [0, 1]
+
+
+def test_a_few_rows_do_not_wait_for_every_weight(monkeypatch):
+    go, sent = threading.Event(), Sent()
+    for name in ("statistic", "overview"):
+        monkeypatch.setitem(ANSWERS, name, lambda _: (go.wait(20), Numbers())[1])
+    desk = RequestDesk(Held(make()), sent)
+    desk.take({"id": "slow", "type": "statistic"})
+    desk.take({"id": "wide", "type": "overview"})
+    desk.take(request("near"))
+    sent.wait()
+    assert [reply["id"] for reply, _ in sent.replies] == ["near"]
+    go.set()
+    sent.wait(2)
+    desk.close()
+    assert sorted(reply["id"] for reply, _ in sent.replies) == ["near", "slow", "wide"]
+
+
+def test_a_long_text_is_described_in_parts():
+    tokens = [f" t{i}" for i in range(5000)]
+    some = np.ones((1, 5000, 2), np.float32)
+    capture = from_queries_keys([some], [some], tokens, causal=True)
+    info = AttentionWidget(capture, query=4700)._capture["kinds"][0]["queries"]
+    assert info["count"] == 5000
+    assert info["spans"] == [[0, 512], [4444, 4956]]
+    assert info["text"] == [*tokens[:512], *tokens[4444:4956]]
+    assert len(info["words"]) == len(info["text"])
+    beginning = AttentionWidget(capture, query=700)._capture["kinds"][0]["queries"]
+    assert beginning["spans"] == [[0, 956]]
+    assert beginning["text"] == tokens[:956]
+    reply, _ = answer(capture, {"id": 1, "type": "tokens", "kind": "self", "side": "queries"})
+    assert reply["info"]["text"] == tokens
+    assert "count" not in reply["info"]
+
+
+@pytest.mark.parametrize("query", [None, 4700])
+def test_what_a_long_text_is_sent_with_is_bounded(query):
+    sizes = []
+    for n in (5000, 20000):
+        some = np.ones((1, n, 2), np.float32)
+        widget = AttentionWidget(from_queries_keys([some] * 2, [some] * 2, ["word"] * n, causal=True), query=query)
+        state, _, buffers = _remove_buffers(widget.get_state(["_capture", "_first"]))
+        sizes.append(len(json.dumps(state)) + sum(map(len, buffers)))
+    assert sizes[1] < 1.02 * sizes[0]
 
 
 def test_after_close_nothing_is_sent():

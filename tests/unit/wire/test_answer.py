@@ -45,6 +45,24 @@ def test_weights_are_the_captures_own_and_nan_where_masked(capture):
         assert np.array_equal(block[~hidden], true[~hidden])
 
 
+def test_a_column_is_read_block_by_block_and_given_up_in_between(capture, monkeypatch):
+    whole = ask(capture, type="weights", measure="weights", heads=[[0, 1], [1, 0]], queries=[1, 7], keys=[2, 3])
+    monkeypatch.setattr(cells, "MOST_HELD", 14)
+    assert_equal = np.testing.assert_array_equal
+    request = {"type": "weights", "measure": "weights", "heads": [[0, 1], [1, 0]], "queries": [1, 7], "keys": [2, 3]}
+    assert_equal(ask(capture, **request), whole)
+    looks = iter([False, False, True])
+    with pytest.raises(Cancelled):
+        answer(capture, {"id": 1, "kind": "self", **request}, lambda: next(looks))
+
+
+def test_tokens(capture):
+    reply, _ = answer(capture, {"id": 1, "kind": "self", "type": "tokens", "side": "keys"})
+    assert reply["info"]["text"] == ["<s>", *"abcdef"]
+    assert reply["info"]["special"] == [0]
+    assert "side is" in refuse(capture, {"id": 1, "kind": "self", "type": "tokens", "side": "both"})["message"]
+
+
 def test_scores(capture):
     got = ask(capture, type="weights", measure="scores", heads=[[1, 0]], queries=[0, 7], keys=[0, 7])[0]
     true = capture.scores(1, 0)

@@ -12,6 +12,7 @@ from attnscope.wire.answers.heads import pair, statistic
 from attnscope.wire.answers.judgement import ablate, findings, links
 from attnscope.wire.answers.picture import picture
 from attnscope.wire.answers.steps import steps, vectors
+from attnscope.wire.tokens import tokens_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,5 +36,6 @@ ANSWERS: dict[str, Callable[[Question], Numbers]] = {
     "findings": findings,
     "links": links,
     "ablate": ablate,
+    "tokens": tokens_of,
 }
 """By the type of the request."""

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 MOST_CELLS = 1 << 22
 """Most numbers in one reply: 16 MiB of float32."""
 MOST_OVERVIEW = 1024
+MOST_HELD = 1 << 20
+"""Most cells of a head held at once while some of its columns are read: 4 MiB of float32."""
 
 
 def weights(question: Question) -> Numbers:
@@ -32,11 +34,15 @@ def weights(question: Question) -> Numbers:
     cells = len(heads) * (rows.stop - rows.start) * (columns.stop - columns.start)
     if cells > MOST_CELLS:
         raise InputError(f"One answer holds at most {MOST_CELLS} numbers, {cells} were asked for. Ask for fewer rows.")
-    blocks = []
-    for layer, head in heads:
-        question.go_on()
-        blocks.append(rows_shown(question.capture, attention, measure, (layer, head), rows)[:, columns])
-    return Numbers(np.stack(blocks))
+    found = np.empty((len(heads), rows.stop - rows.start, columns.stop - columns.start), np.float32)
+    step = max(1, MOST_HELD // max(1, len(attention.keys)))
+    for at, head in enumerate(heads):
+        for first in range(rows.start, rows.stop, step):
+            question.go_on()
+            some = slice(first, min(first + step, rows.stop))
+            block = rows_shown(question.capture, attention, measure, head, some)[:, columns]
+            found[at, some.start - rows.start : some.stop - rows.start] = block
+    return Numbers(found)
 
 
 def rows_shown(
