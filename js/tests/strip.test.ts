@@ -1,13 +1,14 @@
 import { describe, expect, it } from "vitest";
 import { readStrips } from "../src/strip/data.js";
 import { StripState } from "../src/strip/state.js";
-import { bits, percent, place } from "../src/strip/words.js";
+import { bits, percent, rankOf } from "../src/strip/words.js";
 
 const TEXT = {
   model: "small",
   summary: "3 tokens",
   tokens: ["a", " b", "\n"],
   special: [],
+  gaps: [0, 0, 0],
   logprobs: [null, -Math.LN2, "-inf"],
   ranks: [0, 2, 0],
   entropies: [null, 1.5, 0],
@@ -38,6 +39,8 @@ describe("reading", () => {
     ["tokens", [1, 2, 3]],
     ["tokens", ["a"]],
     ["special", [-1]],
+    ["gaps", null],
+    ["gaps", [0]],
     ["logprobs", ["x", null, null]],
     ["logprobs", [1]],
     ["ranks", "no"],
@@ -60,6 +63,15 @@ describe("reading", () => {
       expect(() => readStrips(new TextEncoder().encode(text))).toThrow("The log-probabilities are damaged");
     },
   );
+});
+
+it("keeps a space that no token carries between the boxes", () => {
+  const [strip] = readStrips(bytes({ ...TEXT, tokens: ["a", "b", " c"], gaps: [0, 1, 1] })).strips;
+  expect(strip?.flow.map(({ lead, text }) => [lead, text])).toEqual([
+    ["", "a"],
+    [" ", "b"],
+    [" ", "·c"],
+  ]);
 });
 
 describe("state", () => {
@@ -85,9 +97,11 @@ describe("state", () => {
 
 describe("words", () => {
   const [strip] = readStrips(bytes(TEXT)).strips;
-  it("says where a token stands", () => {
+  it("says the rank where it is known", () => {
     if (!strip) throw new Error("no strip");
-    expect([0, 1, 2].map((at) => place(strip, at))).toEqual(["not known", "number 2", "below the 2 listed"]);
+    expect([0, 1, 2].map((at) => rankOf(strip, at))).toEqual(["not known", "2", "beyond the 2 listed"]);
+    const other = { ...strip, ranks: [0, 0, 0] };
+    expect(rankOf(other, 1)).toBe("not known");
   });
   it("says numbers as Python's pictures do", () => {
     expect([bits(1.5), bits(Number.NaN), bits(Number.POSITIVE_INFINITY)]).toEqual([

@@ -67,7 +67,7 @@ def facts(widget, logprobs, at):
     assert read["facts"]["log-probability"] == logprob
     assert read["facts"]["surprisal"] == pytest.approx(logprobs.surprisal[at], rel=1e-15)
     assert read["facts"]["probability"] == pytest.approx(math.exp(logprob), rel=1e-14)
-    assert read["facts"]["place"] == logprobs.ranks[at]
+    assert read["facts"]["rank"] == logprobs.ranks[at]
     known = logprobs.entropies if logprobs.entropies is not None else logprobs.least_entropies
     assert read["facts"]["entropy here"] == pytest.approx(known[at], rel=1e-14)
     listed = logprobs.alternatives[at]
@@ -168,7 +168,7 @@ def test_a_server_s_answer_with_what_it_does_not_tell(page, tmp_path):
     words = widget.root.locator(".word")
     expect(words).to_have_text(["The", "·cat", "😀", "⁺", "⏎"])
     token(widget, 4).click()
-    expect(details(widget).locator("[data-rank]")).to_have_text("below the 3 listed")
+    expect(details(widget).locator("[data-rank]")).to_have_text("beyond the 3 listed")
     assert exact(details(widget).locator("dd[data-surprisal]"), "surprisal") == math.inf
     expect(widget.root.locator(".about")).to_contain_text("1 of probability 0 or not told")
     rows = details(widget).get_by_role("region", name="Token").get_by_role("listitem")

@@ -61,11 +61,12 @@ export function readStrips(bytes: Uint8Array): Strips {
 
 function readStrip(told: unknown): Strip {
   need(isObject(told), "a text is no object");
-  const { tokens, special, names, model, summary } = told;
+  const { tokens, special, gaps, names, model, summary } = told;
   const isTexts = (value: unknown): value is string[] =>
     Array.isArray(value) && value.every((text) => typeof text === "string");
   const isCounts = (value: unknown): value is number[] => Array.isArray(value) && value.every(isCount);
   need(isTexts(tokens) && tokens.length > 0, "no tokens");
+  need(isCounts(gaps) && gaps.length === tokens.length, "gaps");
   need(isTexts(names) && isCounts(special), "names of tokens");
   need(typeof model === "string" && typeof summary === "string", "names");
   const numbers = (name: string) => {
@@ -91,7 +92,7 @@ function readStrip(told: unknown): Strip {
   return {
     model,
     axis,
-    flow: flowOf(axis, undefined).map(boxed),
+    flow: flowOf(axis, gaps).map((piece) => boxed(piece, gaps)),
     logprobs,
     surprisal,
     ranks: numbers("ranks"),
@@ -118,10 +119,9 @@ function readNumber(value: unknown): number {
   return value;
 }
 
-/** A token's spaces are part of its box, and seen. */
-const boxed = (piece: Piece): Piece => ({
-  ...piece,
-  text: "·".repeat(piece.lead.length) + piece.text,
-  lead: "",
-  open: piece.lead !== "",
-});
+/** A token's own spaces are part of its box, and seen; one that no token carries stays between them. */
+function boxed(piece: Piece, gaps: readonly number[]): Piece {
+  const apart = piece.first && gaps[piece.unit] === 1 ? " " : "";
+  const own = piece.lead.length - apart.length;
+  return { ...piece, text: "·".repeat(own) + piece.text, lead: apart, open: own > 0 };
+}

@@ -3,7 +3,7 @@ import { button, el, setAttribute, setStyle, setText, watch } from "../dom.js";
 import { css, rampAt } from "../draw/palette.js";
 import { fixed, shown } from "../text.js";
 import type { StripState } from "./state.js";
-import { bits, percent, place } from "./words.js";
+import { bits, percent, rankOf } from "./words.js";
 
 /** Most tokens of the list of the most surprising. */
 const MOST = 100;
@@ -83,7 +83,7 @@ function describe(state: StripState): Node[] {
       logprob,
     ],
     ["probability", percent(Math.exp(logprob)), "data-probability", Math.exp(logprob)],
-    ["place", place(strip, at), "data-rank", strip.ranks[at] as number],
+    ["rank", rankOf(strip, at), "data-rank", strip.ranks[at] as number],
   ];
   const entropy = strip.entropies[at] as number;
   if (!Number.isNaN(entropy))

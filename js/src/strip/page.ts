@@ -14,7 +14,7 @@ import { TextPane } from "../views/text-pane.js";
 import { makeDetails } from "./details.js";
 import { SurprisalShade } from "./shade.js";
 import type { StripState } from "./state.js";
-import { bits, percent, place } from "./words.js";
+import { bits, percent, rankOf } from "./words.js";
 
 const NARROW = 720;
 /** Pixels between tokens, which strip.css sets. */
@@ -35,7 +35,7 @@ export function mountStrip(host: HTMLElement, state: StripState, life: AbortSign
   const tooltip = makeTooltip(root);
   const spoken = el("div", { class: "spoken", "aria-live": "polite" });
   const pane = new TextPane(
-    { scheduler, life, palette: () => state.palette.value, gap: GAP },
+    { scheduler, life, palette: () => state.palette.value, gap: GAP, blank: true },
     {
       hover: (unit) => {
         state.hovered.value = unit;
@@ -132,7 +132,7 @@ function explain(state: StripState, at: number): string {
   const name = `“${shown(textAt(strip.axis, at))}”`;
   if (Number.isNaN(strip.logprobs[at])) return `${name}: nothing before it`;
   const surprisal = bits(strip.surprisal[at] as number, 3);
-  return `${name}: ${surprisal} · ${percent(Math.exp(strip.logprobs[at] as number))} · ${place(strip, at)}`;
+  return `${name}: ${surprisal} · ${percent(Math.exp(strip.logprobs[at] as number))} · rank ${rankOf(strip, at)}`;
 }
 
 function makeTopBar(state: StripState, life: AbortSignal): HTMLElement {

@@ -1,3 +1,4 @@
+import { textAt } from "../attention/axis.js";
 import { fixed } from "../text.js";
 import type { Strip } from "./data.js";
 
@@ -14,12 +15,12 @@ export function percent(probability: number): string {
   return `${(100 * probability).toFixed(probability < 0.1 ? 2 : 1)} %`;
 }
 
-/** Where a token stands among all the model could have said. */
-export function place(strip: Strip, at: number): string {
+/** A token's rank among all the model could have said. */
+export function rankOf(strip: Strip, at: number): string {
   const rank = strip.ranks[at] ?? 0;
-  const listed = strip.alternatives[at]?.length ?? 0;
-  if (rank === 1) return "the likeliest";
-  if (rank > 1) return `number ${rank}`;
-  if (Number.isNaN(strip.logprobs[at]) || listed === 0) return "not known";
-  return `below the ${listed === 1 ? "one" : listed} listed`;
+  const listed = strip.alternatives[at] ?? [];
+  if (rank > 0) return String(rank);
+  const isListed = listed.some(({ token }) => token === textAt(strip.axis, at));
+  if (Number.isNaN(strip.logprobs[at]) || listed.length === 0 || isListed) return "not known";
+  return `beyond the ${listed.length} listed`;
 }

@@ -57,6 +57,8 @@ export interface PaneGround {
   palette(): Palette;
   /** Pixels a token takes beside its letters. */
   gap?: number;
+  /** Whether spaces between tokens stay blank where those of tokens are seen. */
+  blank?: boolean;
 }
 
 const MARGIN = 14;
@@ -188,7 +190,8 @@ export class TextPane {
     const node = el("div", { class: "text-line", dir: line.rtl ? "rtl" : "ltr" });
     if (line.head !== null) node.append(this.events.head?.(line.head) ?? "");
     for (const placed of line.placed) {
-      if (placed.lead) node.append(this.#spaces ? el("i", {}, "·".repeat(placed.lead.length)) : placed.lead);
+      const dots = this.#spaces && !this.ground.blank;
+      if (placed.lead) node.append(dots ? el("i", {}, "·".repeat(placed.lead.length)) : placed.lead);
       node.append(this.#token(placed));
     }
     return node;

@@ -160,7 +160,8 @@ def _assembled(told: list[Told], model_name: str) -> TokenLogprobs:
     alternatives = tuple(each.alternatives for each in told)
     ranks = ranks_among(logprobs, alternatives)
     said = np.array([each.rank for each in told], np.int64)
-    tokens = Tokens(text, special, words_of(text, special))
+    nothing_dropped = np.zeros(len(text), np.int32)
+    tokens = Tokens(text, special, words_of(text, special), gaps=nothing_dropped)
     return TokenLogprobs(tokens, logprobs, alternatives, np.where(said > 0, said, ranks), model_name=model_name)
 
 

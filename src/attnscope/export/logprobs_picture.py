@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from attnscope.attention.gaps import gaps_of
 from attnscope.export import frame
 from attnscope.export.axis import Axis
 from attnscope.export.figure import Figure
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from attnscope.attention.logprobs import TokenLogprobs
-    from attnscope.attention.tokens import Tokens
+    from attnscope.export.text_flow import Piece
     from attnscope.export.text_lines import Line, Placed
 
 MOST_LINES = 40
@@ -91,21 +92,12 @@ class LogprobsDrawing:
         return frame.end(figure, max(bottom, right), [cut], palette)
 
     @cached_property
-    def _bare(self) -> Tokens:
-        """The tokens with nothing between them: a strip shows what they say themselves."""
-        none = np.zeros(len(self.text), np.int32)
-        return replace(self.text.tokens, gaps=none, special=none.astype(bool))
-
-    @cached_property
     def _most(self) -> float:
         every = np.concatenate([text.surprisal for text in self.texts])
         return max([1.0, *every[np.isfinite(every)].tolist()])
 
     def _paint_lines(self, figure: Figure, top: float) -> tuple[float, str]:
-        pieces = [
-            replace(piece, text="·" * len(piece.lead) + piece.text, lead="", open=bool(piece.lead))
-            for piece in flow_of(Axis.of(self._bare))
-        ]
+        pieces = _boxed(flow_of(Axis.of(self.text.tokens)), gaps_of(self.text.tokens))
         lines = lay_out(pieces, [], (WIDTH - 2 * MARGIN) * 0.96, _SIZE)
         pinned = next(
             (at for at, line in enumerate(lines) if any(each.piece.unit == self.token for each in line.placed)), 0
@@ -120,6 +112,7 @@ class LogprobsDrawing:
     def _paint_line(self, figure: Figure, line: Line, y: float) -> None:
         at = 0.0
         for placed in line.placed:
+            at += text_width(placed.lead, _SIZE)
             wide = text_width(placed.text, _SIZE)
             left = WIDTH - MARGIN - at - wide if line.rtl else MARGIN + at
             self._paint_token(figure, placed, left, y, wide)
@@ -128,7 +121,7 @@ class LogprobsDrawing:
     def _paint_token(self, figure: Figure, placed: Placed, x: float, y: float, wide: float) -> None:
         palette, unit = palette_of(self.theme), placed.piece.unit
         surprisal = float(self.text.surprisal[unit])
-        ink = palette.faint if self.text.tokens.special[unit] else palette.ink
+        ink = palette.faint if placed.piece.special else palette.ink
         if math.isnan(surprisal):
             figure.rect(x + 1, y + 0.5, wide - 2, _PITCH - 5, stroke=palette.hatch, thick=1)
         else:
@@ -148,12 +141,12 @@ class LogprobsDrawing:
         assert at is not None
         said = "nothing before it"
         if not math.isnan(text.logprobs[at]):
-            said = f"{bits(text.surprisal[at], 3)}, {place(text, at)}"
-        rows = [
-            _Row(each.token, math.exp(each.logprob), percent(math.exp(each.logprob)), each == mine)
-            for mine in [(text.tokens[at], text.logprobs[at])]
-            for each in text.alternatives[at][:MOST_ALTERNATIVES]
-        ]
+            said = f"{bits(text.surprisal[at], 3)}, rank {rank_of(text, at)}"
+        mine = text.tokens[at], text.logprobs[at]
+        listed: list[tuple[str, float]] = list(text.alternatives[at][:MOST_ALTERNATIVES])
+        if listed and mine not in listed:
+            listed.append(mine)
+        rows = [_Row(each[0], math.exp(each[1]), percent(math.exp(each[1])), each == mine) for each in listed]
         return self._paint_rows(figure, MARGIN, top, f"{spoken(text.tokens[at], 16)}, token {at}: {said}", rows)
 
     def _paint_surprises(self, figure: Figure, left: float, top: float) -> float:
@@ -184,6 +177,16 @@ class _Row:
     mine: bool = False
 
 
+def _boxed(flow: Sequence[Piece], gaps: np.ndarray) -> list[Piece]:
+    """Make a token's own spaces part of its box; one that no token carries stays between them."""
+    found, last = [], -1
+    for piece in flow:
+        apart = " " if piece.unit != last and gaps[piece.unit] == 1 else ""
+        own, last = len(piece.lead) - len(apart), piece.unit
+        found.append(replace(piece, text="·" * own + piece.text, lead=apart, open=own > 0))
+    return found
+
+
 def bits(surprisal: float, digits: int = 2) -> str:
     """Say a surprisal, as the page does."""
     return "probability 0 or not told" if math.isinf(surprisal) else f"{fixed(surprisal, digits)} bits"
@@ -199,11 +202,11 @@ def percent(probability: float) -> str:
     return f"{100 * probability:.{2 if probability < 0.1 else 1}f} %"
 
 
-def place(text: TokenLogprobs, at: int) -> str:
-    """Say where a token stands among all the model could have said, as the page does."""
-    rank, listed = int(text.ranks[at]), len(text.alternatives[at])
-    if rank == 1:
-        return "the likeliest"
-    if rank > 1:
-        return f"number {rank}"
-    return f"below the {'one' if listed == 1 else listed} listed" if listed else "place not known"
+def rank_of(text: TokenLogprobs, at: int) -> str:
+    """Say a token's rank among all the model could have said, as the page does."""
+    rank, listed = int(text.ranks[at]), text.alternatives[at]
+    if rank > 0:
+        return str(rank)
+    if not listed or any(each.token == text.tokens[at] for each in listed):
+        return "not known"
+    return f"beyond the {len(listed)} listed"

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from attnscope.attention.gaps import gaps_of
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -40,6 +42,7 @@ def _text(text: TokenLogprobs) -> dict[str, Any]:
         "summary": f"{len(text)} {'token' if len(text) == 1 else 'tokens'} · {text.summary.replace(', ', ' · ')}",
         "tokens": list(text.tokens.text),
         "special": np.flatnonzero(text.tokens.special).tolist(),
+        "gaps": gaps_of(text.tokens).tolist(),
         "logprobs": [_number(value) for value in text.logprobs.tolist()],
         "ranks": text.ranks.tolist(),
         "entropies": [_number(value) for value in entropies.tolist()],

@@ -108,10 +108,16 @@ def texts_in(svg: str) -> list[str]:
 def test_the_picture_says_the_numbers(chat):
     said = texts_in(LogprobsDrawing([chat], token=1).svg)
     assert {"The", "·cat", "⏎", "·dog", "60.7 %", "8.21 %, this token"} <= set(said)
-    assert "'cat', token 1: 3.607 bits, number 2" in said
+    assert "'cat', token 1: 3.607 bits, rank 2" in said
     assert "4.33 bits" in said
     assert "0.00" in said
     assert any(text.endswith(" bits of surprisal") for text in said)
+
+
+def test_a_token_that_is_not_among_the_alternatives_stands_below_them(chat):
+    said = texts_in(LogprobsDrawing([chat], token=4).svg)
+    assert said.index("–, this token") > said.index("13.5 %")
+    assert any(text.startswith("'⏎', token 4: probability 0 or not told, rank") for text in said)
 
 
 def test_a_long_text_is_cut_in_a_picture_and_says_so():
