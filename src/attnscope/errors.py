@@ -45,6 +45,10 @@ class FileError(AttnscopeError, ValueError):
     """A file is damaged, of another kind, or written by a newer version."""
 
 
+class WriteError(AttnscopeError, OSError):
+    """A file cannot be written where it was to be, or not to its end."""
+
+
 class TooLargeError(AttnscopeError, MemoryError):
     """The answer would not fit in memory; the message says what to call instead."""
 

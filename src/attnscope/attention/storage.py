@@ -8,7 +8,9 @@ The metadata of the file holds one entry, ``attnscope``, with::
                                              error?, computed_in? } ] } ] }
 
 Arrays are named ``kind.layer.queries`` and so on, further measures ``kind.layer.extra.name``, masks
-``mask.number.start``; layers may share a mask's number.
+``mask.number.start``; layers may share a mask's number. In a file that was written while the model ran (appending.py)
+the entry is ``{ header: name }``, the name of a uint8 array that holds the above, and arrays ``spare.number`` mean
+nothing.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from uuid import uuid4
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
+from attnscope.attention.appending import UNFINISHED, AppendedFile, unfinished_beside
 from attnscope.attention.arrays import Array, dtype_name, is_torch
 from attnscope.attention.bands import Bands
 from attnscope.attention.blocks import Blocks
@@ -56,13 +59,13 @@ def save(capture: Capture, path: str | os.PathLike[str]) -> None:
         Where to; an existing file is replaced once the new one is complete.
     """
     arrays: dict[str, Array] = {}
-    masks: dict[int, int] = {}
-    kinds = [_describe(attention, arrays, masks) for attention in capture.attention.values()]
-    header: dict[str, Any] = {"version": VERSION, "model": capture.model_name, "kinds": kinds}
-    if capture.pictures:
-        header["pictures"] = len(capture.pictures)
-        arrays |= {f"picture.{number}": picture for number, picture in enumerate(capture.pictures)}
-    write_file(arrays, {"attnscope": json.dumps(header)}, Path(path), "capture")
+    header = _describe_all(capture, arrays)
+    write_file(arrays, {"attnscope": header}, Path(path), "capture")
+
+
+def complete(capture: Capture, file: AppendedFile) -> None:
+    """Complete a file into which the arrays of a capture were written while the model ran."""
+    file.finish(_describe_all(capture, file))
 
 
 def load(path: str | os.PathLike[str]) -> Capture:
@@ -79,12 +82,21 @@ def load(path: str | os.PathLike[str]) -> Capture:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"There is no file {str(path)!r}. Captures are written by capture.save(path).")
+        left = ", ".join(repr(str(one)) for one in unfinished_beside(path))
+        said = f" A recording into it was stopped on the way and left {left}, which may be removed." if left else ""
+        raise FileNotFoundError(f"There is no file {str(path)!r}.{said} Captures are written by capture.save(path).")
+    if path.name.endswith(UNFINISHED):
+        raise FileError(
+            f"{path.name} was not finished: what records into it is still at work, or was stopped on the way. When it "
+            "is done the file has its own name; if it was stopped, remove this one and record again."
+        )
     try:
         with safe_open(path, framework="pt" if find_spec("torch") else "np") as file:
             header = json.loads((file.metadata() or {}).get("attnscope", "null"))
             if header is None:
                 raise FileError(f"{path.name} is a safetensors file, but not a capture of attnscope.")
+            if "header" in header:
+                header = json.loads(np.asarray(file.get_tensor(header["header"])).tobytes())
             if header.get("version") != VERSION:
                 raise FileError(
                     f"{path.name} has format version {header.get('version')!r}; this attnscope reads version "
@@ -136,7 +148,18 @@ def _write_arrays(arrays: dict[str, Array], metadata: dict[str, str], path: Path
         save_numpy({key: np.ascontiguousarray(array) for key, array in arrays.items()}, path, metadata)
 
 
-def _describe(attention: Attention, arrays: dict[str, Array], masks: dict[int, int]) -> dict[str, Any]:
+def _describe_all(capture: Capture, arrays: dict[str, Array] | AppendedFile) -> str:
+    """Describe a capture for the header, and name its arrays one after another."""
+    masks: dict[int, int] = {}
+    kinds = [_describe(attention, arrays, masks) for attention in capture.attention.values()]
+    header: dict[str, Any] = {"version": VERSION, "model": capture.model_name, "kinds": kinds}
+    if capture.pictures:
+        header["pictures"] = len(capture.pictures)
+        arrays.update({f"picture.{number}": picture for number, picture in enumerate(capture.pictures)})
+    return json.dumps(header)
+
+
+def _describe(attention: Attention, arrays: dict[str, Array] | AppendedFile, masks: dict[int, int]) -> dict[str, Any]:
     layers = []
     for number, layer in attention.stored.items():
         if id(layer.mask) not in masks:
@@ -194,7 +217,7 @@ def _describe_tokens(tokens: Tokens) -> dict[str, Any]:
     return described
 
 
-def _put_mask(mask: Mask, number: int, arrays: dict[str, Array]) -> None:
+def _put_mask(mask: Mask, number: int, arrays: dict[str, Array] | AppendedFile) -> None:
     arrays[f"mask.{number}.start"], arrays[f"mask.{number}.stop"] = mask.start, mask.stop
     if mask.bits is not None:
         arrays[f"mask.{number}.bits"] = mask.bits

@@ -18,10 +18,11 @@ from attnscope.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from attnscope.attention.appending import AppendedFile
     from attnscope.attention.arrays import Array
 
 
-def describe_stream(stream: Stream, name: str, arrays: dict[str, Array]) -> dict[str, Any]:
+def describe_stream(stream: Stream, name: str, arrays: dict[str, Array] | AppendedFile) -> dict[str, Any]:
     """Describe a stream for the header, and add its arrays to those of the file."""
     for number, write in stream.writes.items():
         arrays.update({f"{name}.{number}.{part}": array for part, array in write.arrays().items()})

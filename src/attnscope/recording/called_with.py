@@ -58,3 +58,29 @@ def layer_numbers(layers: Iterable[int] | None) -> set[int] | None:
     if not numbers:
         raise InputError("layers is empty: name at least one layer, or leave it None for all.")
     return {int(number) for number in numbers}
+
+
+def require_live(live: bool, on_step: Any, unknown: str | None, file: Any) -> None:
+    """Refuse what does not go together with the steps of a generation, or goes with them alone.
+
+    Parameters
+    ----------
+    live, on_step
+        What was asked for.
+    unknown
+        Name of the module, where it is no transformers model.
+    file
+        What is written to while the model runs; None for nothing.
+    """
+    if on_step is not None and not live:
+        raise InputError("on_step is called at each step of live recording: record(model, live=True, on_step=…).")
+    if live and unknown is not None:
+        raise InputError(
+            f"live=True follows the cache of a transformers model, and {unknown} is none. "
+            "Generate first, then record one pass over the whole sequence."
+        )
+    if live and file is not None:
+        raise InputError(
+            "path writes the layers of one pass, and live=True joins the rows of many in memory. Leave one of them "
+            "out: without live=True one pass over the finished text is recorded. Or save the capture with save(path)."
+        )

@@ -15,6 +15,8 @@ from attnscope.recording.media.pictures import keep_pictures
 from attnscope.recording.recorder import record
 
 if TYPE_CHECKING:
+    import os
+
     import torch
 
     from attnscope.attention.capture import Capture
@@ -35,6 +37,7 @@ def capture(
     values: bool = False,
     dtype: str | torch.dtype | None = None,
     device: str | torch.device | None = None,
+    path: str | os.PathLike[str] | None = None,
     progress: bool | None = None,
 ) -> Capture | list[Capture]:
     """Capture the attention of a model on a text.
@@ -72,6 +75,10 @@ def capture(
     device
         Where they are kept. ``"cpu"``, and None: each layer's are brought to the CPU as soon as it has run, so that the
         accelerator's memory does not grow. ``"model"``: they stay where their layer runs. Or one device for all.
+    path
+        A file they are written to while the model runs, so that memory holds one layer at a time; there must be none
+        yet. It is there once it is whole, and :func:`attnscope.load` reads it; the capture reads from it what it is
+        asked for. For one text.
     progress
         Whether to show a progress bar over several texts.
 
@@ -89,6 +96,8 @@ def capture(
         For a model, tokenizer or text of a kind that cannot be used.
     ModelError
         When the model cannot be captured, with the reason and the remedy.
+    WriteError
+        When nothing can be written to ``path``, or the disk is full.
     """
     models.require_recordable(model)
     if not hasattr(models.unwrapped(model), "get_input_embeddings"):
@@ -102,6 +111,7 @@ def capture(
         )
     if are_media(text):
         options: Any = {"target": target, "layers": layers, "values": values, "dtype": dtype, "device": device}
+        _require_no_path(path)
         each = [capture(model, tokenizer, one, text_pair, **options) for one in text]
         return [found for found in each if not isinstance(found, list)]
     if is_media(text):
@@ -110,7 +120,7 @@ def capture(
     if target is not None and tokenizer is None:
         raise InputTypeError("A target text needs a tokenizer: capture(model, tokenizer, text, target=…).")
     chosen = list(layers) if isinstance(layers, Iterable) and not isinstance(layers, str) else layers
-    kept = {"layers": chosen, "values": values, "dtype": dtype, "device": device}
+    kept = {"layers": chosen, "values": values, "dtype": dtype, "device": device, "path": path}
     if isinstance(text, Mapping):
         if text_pair is not None:
             raise InputError("text is already encoded, so text_pair cannot be joined to it. Encode both together.")
@@ -119,6 +129,8 @@ def capture(
         recording = _run_inputs(model, tokenizer, inputs, _targets(target, size), **kept)
         found = keep_pictures(recording.captures(tokenizer=processor), inputs, processor)
         return found if len(found) > 1 else found[0]
+    if not isinstance(text, str):
+        _require_no_path(path)
     texts, pairs = _texts(text, text_pair)
     if tokenizer is None:
         raise InputTypeError(
@@ -177,6 +189,14 @@ def _run(
         else:
             run_once(model, inputs)
     return recording
+
+
+def _require_no_path(path: Any) -> None:
+    if path is not None:
+        raise InputError(
+            "A file holds the capture of one input, and a list of them was given. Capture them one by one, each with a "
+            "path of its own."
+        )
 
 
 def _texts(text: str | Sequence[str], text_pair: str | Sequence[str] | None) -> tuple[list[str], list[str] | None]:

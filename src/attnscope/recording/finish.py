@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from attnscope.errors import AttnscopeWarning, InputError, ModelError, NoAttentionError, NotFoundError, UnverifiedError
+from attnscope.recording.called_with import batch_size
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from attnscope.recording.collect.collector import Collector
     from attnscope.recording.collect.recorded import Recorded
@@ -78,6 +79,29 @@ def require_one_pass(counts: Counts, name: str, restarts: int) -> None:
         raise InputError(
             "The forward pass inside the block raised an error, so it was not recorded whole. Run it again."
         )
+
+
+def require_one_whole_input(inputs: Mapping[str, Any]) -> None:
+    """Refuse what a file that is written while the model runs has no place for: several inputs, and padding."""
+    batch = batch_size(dict(inputs)) or 1
+    if batch > 1:
+        raise one_file_each(batch)
+    for name in ("attention_mask", "decoder_attention_mask"):
+        mask: Any = inputs.get(name)
+        hidden = int((mask == 0).sum()) if getattr(mask, "ndim", 0) == 2 else 0
+        if hidden:
+            raise InputError(
+                f"{hidden} of the input's tokens are padding by its {name}, and path= writes each layer as it runs, "
+                "padding too. Give the input without padding, or leave path out and save the capture with save(path)."
+            )
+
+
+def one_file_each(batch: int) -> InputError:
+    """Say that a file holds one capture."""
+    return InputError(
+        f"A file holds the capture of one input, and there are {batch}. Give each a path of its own and run them one "
+        "by one, or leave path out and save each capture with save(path)."
+    )
 
 
 def require_one_beam(beams: int | None) -> None:

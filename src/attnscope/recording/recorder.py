@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from attnscope.attention.storage import complete
 from attnscope.attention.tokens import Tokens
 from attnscope.errors import InputError
 from attnscope.recording import finish, models
 from attnscope.recording.assemble import Naming, make_capture
-from attnscope.recording.called_with import batch_size, by_name, layer_numbers, media_count, token_counts
+from attnscope.recording.called_with import batch_size, by_name, layer_numbers, media_count, require_live, token_counts
 from attnscope.recording.collect import packs
 from attnscope.recording.collect.any_module import (
     ModuleCollector,
@@ -34,6 +35,7 @@ from attnscope.recording.watch.interface import is_watching, paused, watching
 from attnscope.recording.watch.running import Running
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Iterable, Sequence
     from types import TracebackType
 
@@ -51,26 +53,21 @@ class Recording:
         model: Any,
         layers: Iterable[int] | None,
         values: bool,
-        live: bool = False,
-        on_step: Callable[[Step], object] | None = None,
-        keeping: Keeping | None = None,
+        live: bool,
+        on_step: Callable[[Step], object] | None,
+        keeping: Keeping,
     ) -> None:
         models.require_recordable(model)
-        if on_step is not None and not live:
-            raise InputError("on_step is called at each step of live recording: record(model, live=True, on_step=…).")
         self._model = models.unwrapped(model)
         self._pair = models.is_encoder_decoder(self._model)
         self._wanted = layer_numbers(layers)
         self._paths = models.module_paths(model)
         self._running = Running(self._paths, lambda: is_watching(self._on_call))
         self._known = models.is_transformers(self._model)
+        require_live(live, on_step, type(self._model).__name__ if not self._known else None, keeping.file)
         self._collector = (Collector if self._known else ModuleCollector)(self._wanted, values=values, keeping=keeping)
-        if live and not self._known:
-            raise InputError(
-                f"live=True follows the cache of a transformers model, and {type(self._model).__name__} is none. "
-                "Generate first, then record one pass over the whole sequence."
-            )
-        self._writes = None if live or not values else Writes(self._paths, lambda: self._is_first_pass)
+        self._keeping = keeping
+        self._writes = None if live or not values else Writes(self._paths, lambda: self._is_first_pass, keeping)
         self._collector.writes = self._writes
         self._readouts = None if self._writes is None else Readouts(self._model, self._writes)
         self._elsewhere = 0
@@ -106,6 +103,7 @@ class Recording:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._open is not None
+        whole = False
         try:
             if kind is None and self._generated is not None and self._counts.is_one_generation:
                 inputs = final_inputs(self._model, self._generated)
@@ -121,9 +119,12 @@ class Recording:
             self._collector.close()
             if self._writes is not None and self._readouts is not None:
                 self._readouts.close(self._writes.close())
+            whole = kind is None
         finally:
             self._open.close()
             self._open = None
+            if not whole and self._keeping.file is not None:
+                self._keeping.file.discard()
 
     def capture(
         self, tokens: TokenTexts | None = None, *, tokenizer: Any = None, key_tokens: TokenTexts | None = None
@@ -222,6 +223,8 @@ class Recording:
         if self._steps is not None:
             self._steps.begin(inputs, batch_size(inputs))
         elif self._counts.passes == 1:
+            if self._keeping.file is not None and self._known:
+                finish.require_one_whole_input(inputs)
             self._collector.batch, self._collector.media = batch_size(inputs), media_count(inputs)
             if isinstance(self._collector, ModuleCollector):
                 self._collector.batches = batch_sizes(inputs)
@@ -296,7 +299,10 @@ class Recording:
         finish.require_attention(seen, self._wanted, self._running.unseen(), name)
         for layer in self._recorded:
             finish.require_verified(layer)
-        return len(self._recorded[0].items)
+        batch = len(self._recorded[0].items)
+        if self._keeping.file is not None and batch > 1:
+            raise finish.one_file_each(batch)
+        return batch
 
     def _make(
         self,
@@ -320,6 +326,9 @@ class Recording:
         name = models.display_name(self._model)
         made = make_capture(recorded, item, naming, name, encoder_decoder=self._pair)
         naming.require_used()
+        file = self._keeping.file
+        if file is not None and not file.is_finished:
+            complete(made, file)
         return made
 
 
@@ -330,6 +339,7 @@ def record(
     values: bool = False,
     dtype: str | torch.dtype | None = None,
     device: str | torch.device | None = None,
+    path: str | os.PathLike[str] | None = None,
     live: bool = False,
     on_step: Callable[[Step], object] | None = None,
 ) -> Recording:
@@ -360,8 +370,10 @@ def record(
         Numbers of the layers to record; None for all.
     values
         Whether to keep the value vectors too.
-    dtype, device
-        What queries, keys and values are kept in, and where; see :func:`attnscope.capture`.
+    dtype, device, path
+        What queries, keys and values are kept in, and where; see :func:`attnscope.capture`. A file is complete once
+        :meth:`Recording.capture` was called, and until then stands beside its path under another name. Not for live
+        steps.
     live
         Whether to record the passes of ``generate()``, or of a loop of your own that goes on with
         ``past_key_values``, as they run. The last token written is not read any more, so it has no row then. Not for
@@ -373,8 +385,10 @@ def record(
     ------
     InputTypeError, ModelError
         When the model cannot be recorded, with the reason and the remedy.
+    WriteError
+        When nothing can be written to ``path``, or the disk is full.
     """
-    return Recording(model, layers, values, live, on_step, Keeping.of(dtype, device))
+    return Recording(model, layers, values, live, on_step, Keeping.of(dtype, device, path))
 
 
 def _decoders(model: Any) -> list[Any]:

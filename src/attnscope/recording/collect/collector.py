@@ -87,7 +87,9 @@ class Collector:
         """Learn how long the texts of the pass are, and refuse what would not fit in memory."""
         self.lengths = lengths
         if "" in lengths:
-            room.require_room(model, lengths[""], self.batch or 1, self._wanted, values=self._values)
+            room.require_room(
+                model, lengths[""], self.batch or 1, self._wanted, values=self._values, keeping=self._keeping
+            )
 
     def take(self, call: AttentionCall) -> None:
         """Take a call whose queries and keys are known."""
@@ -323,7 +325,9 @@ class Collector:
         self.recorded.append(Recorded(place, run.number, call.path, tier, items, error, allowed))
 
     def _keep(self, weights: torch.Tensor) -> bool:
-        """Whether there is room to keep weights as they are."""
+        """Whether there is room to keep weights as they are; always in a file."""
+        if self._keeping.file is not None:
+            return True
         size = weights.numel() * 4
         if self._kept + size > softmaxes.KEPT_BYTES:
             return False

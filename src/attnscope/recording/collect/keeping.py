@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from attnscope.attention.appending import AppendedFile
 from attnscope.attention.arrays import dtype_name
 from attnscope.attention.layers import QueriesKeys, StoredWeights
 from attnscope.attention.storing import storing_error
-from attnscope.errors import InputError, ModelError
+from attnscope.errors import InputError, InputTypeError, ModelError
 from attnscope.recording.watch import softmaxes
 
 if TYPE_CHECKING:
@@ -33,24 +35,48 @@ class Keeping:
         Of queries, keys and values; None as the model gives them.
     device
         Where tensors are brought to, layer by layer while the pass runs; None leaves them where the layer runs.
+    file
+        What they are written to in place of memory; what is kept is mapped from it.
     """
 
     dtype: torch.dtype | None = None
     device: torch.device | None = CPU
+    file: AppendedFile | None = None
 
     @classmethod
-    def of(cls, dtype: Any, device: Any) -> Keeping:
+    def of(cls, dtype: Any, device: Any, path: str | os.PathLike[str] | None = None) -> Keeping:
         """Read what a user asked for.
 
         Raises
         ------
-        InputError
-            For a dtype or device that does not exist.
+        InputError, InputTypeError
+            For a dtype or device that does not exist, or what is no path.
+        WriteError
+            When nothing can be written at the path.
         """
-        return cls(_dtype(dtype), _device(device))
+        found = cls(_dtype(dtype), _device(device))
+        if path is None:
+            return found
+        if not isinstance(path, str | os.PathLike):
+            raise InputTypeError(f"path names the file to write to, got {type(path).__name__} {path!r}.")
+        if found.device != CPU:
+            raise InputError(
+                f"path keeps queries and keys in a file, and device={device!r} elsewhere. Give one of both."
+            )
+        return replace(found, file=AppendedFile(path))
 
     def tensor(self, tensor: torch.Tensor) -> torch.Tensor:
         """Bring a tensor to where it is kept; copy it if it is a view that would keep a larger one alive."""
+        return self._brought([tensor])[0]
+
+    def parameter(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Keep a copy of what belongs to the model, on the CPU or in the file."""
+        return tensor.detach().cpu().clone() if self.file is None else self.file.append([tensor])[0]
+
+    def _brought(self, tensors: list[torch.Tensor]) -> list[torch.Tensor]:
+        return [self._placed(tensor) for tensor in tensors] if self.file is None else self.file.append(tensors)
+
+    def _placed(self, tensor: torch.Tensor) -> torch.Tensor:
         tensor = tensor.detach()
         tensor = tensor if self.device is None else tensor.to(self.device)
         shared = tensor.untyped_storage().nbytes() > tensor.numel() * tensor.element_size()
@@ -81,7 +107,8 @@ class Keeping:
                 storing_error(layer, replace(layer, queries=cast["queries"][item], keys=cast["keys"][item]))
                 for item, layer in enumerate(seen)
             ]
-        kept = {name: self.tensor(tensor) for name, tensor in cast.items()}
+        whole = self if len(seen) == 1 else replace(self, file=None)  # of several, parts are put together at the end
+        kept = dict(zip(cast, whole._brought(list(cast.values())), strict=True))
         other = dtype_name(call.queries) if self.dtype not in (None, call.queries.dtype) else None
         return [
             replace(

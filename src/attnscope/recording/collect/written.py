@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from attnscope.attention.layers import QueriesKeys
+    from attnscope.recording.collect.keeping import Keeping
     from attnscope.recording.collect.readout import Final
     from attnscope.recording.watch.calls import AttentionCall
 
@@ -71,7 +72,9 @@ class Written:
         """Give one input's, of some rows."""
         if self.output is None:
             return None
-        residual = None if self.residual is None else self.residual[number][torch.from_numpy(rows)]
+        residual = None if self.residual is None else self.residual[number]
+        if residual is not None and len(rows) < len(residual):
+            residual = residual[torch.from_numpy(rows)]
         why = self.why if residual is None else ""
         return Write(self.output, self.bias, self.check, residual, self.inner, self.factor, self.norm, why)
 
@@ -104,10 +107,12 @@ class Writes:
         The model's modules by path.
     is_ours
         Whether the code running now belongs to the recording.
+    keeping
+        Where copies are kept.
     """
 
-    def __init__(self, paths: Mapping[nn.Module, str], is_ours: Callable[[], bool]) -> None:
-        self._paths, self._is_ours = paths, is_ours
+    def __init__(self, paths: Mapping[nn.Module, str], is_ours: Callable[[], bool], keeping: Keeping) -> None:
+        self._paths, self._is_ours, self._keeping = paths, is_ours, keeping
         self._norms: deque[Seen] = deque(maxlen=8)
         self._pending: _Pending | None = None
         self._all: list[Written] = []
@@ -202,7 +207,7 @@ class Writes:
         if written.check > tolerance(made):
             written.why = f"its output projection gives something else (off by {written.check:.1g})"
             return
-        written.output = matrix.cpu().clone().reshape(pending.layer.n_heads, -1, matrix.shape[1])
+        written.output = self._keeping.parameter(matrix).reshape(pending.layer.n_heads, -1, matrix.shape[1])
         written.bias = None if bias is None else bias.cpu().clone()
         written.why = UNFOUND
         pending.made, pending.sample = made.detach(), Sample(made)
@@ -253,7 +258,7 @@ class Writes:
     ) -> None:
         written = pending.written
         written.added = added
-        kept = start.detach().cpu().clone()
+        kept = self._keeping.parameter(start)
         if kept.ndim == 3 and len(kept) != pending.items and kept.shape[1] == pending.items:
             kept = kept.transpose(0, 1)
         written.residual = kept.reshape(pending.items, -1, kept.shape[-1])
