@@ -93,6 +93,16 @@ def test_the_worst_case_is_reached():
     assert moved(layer, stored) > 0.98 * stored.error > 0
 
 
+@pytest.mark.parametrize("option", [{"sinks": torch.tensor([8.0])}, {"softcap": 1.0}], ids=["sink", "soft cap"])
+def test_what_all_keys_share_counts_where_softmax_sees_it(option):
+    """Scores move by the part all keys share: against a sink, and where a soft cap flattened one of them."""
+    queries, keys = torch.tensor([[[1 / 16 * (1 + 2.0**-9.1), 4.0]]]), torch.tensor([[[64.0, 1.0], [64.0, -1.0]]])
+    layer = QueriesKeys(queries, keys, 1.0, Mask.full(1, 2), **option)
+    stored = stored_of(layer, torch.bfloat16)
+    assert 1e-4 < moved(layer, stored) <= stored.error
+    assert storing_error(replace(layer, sinks=None, softcap=None), stored) < moved(layer, stored)
+
+
 @pytest.mark.parametrize("dtype", HALVES)
 @pytest.mark.parametrize("size", [0.3, 1.0, 3.0, 10.0])
 @pytest.mark.parametrize("offset", [0.0, 100.0])
