@@ -1,7 +1,7 @@
 """Time and memory of a recorded forward pass, beside the same pass without recording.
 
-Run with ``python benchmarks/capture_cost.py [tokens …] [--memory]``. The models have the widths of GPT-2 small and of a
-small Llama with grouped heads, random weights, and few layers: the cost is per layer.
+Run with ``python -m benchmarks.capture_cost [tokens …] [--memory | --json FILE]``. The models have the widths of GPT-2
+small and of a small Llama with grouped heads, random weights, and few layers: the cost is per layer.
 
 Times: one thread, timed on its own clock; in each round both passes run in random order. ``ratio`` is that of the
 shortest of all rounds, which other work on the machine disturbs least; beside it the median of the rounds' own ratios
@@ -20,12 +20,15 @@ import resource
 import statistics
 import sys
 import time
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 from transformers import GPT2Config, GPT2Model, LlamaConfig, LlamaModel
 
 from attnscope import record
+from benchmarks.rows import Row, Sheet
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +45,7 @@ def llama(n_layers: int) -> LlamaModel:
     return LlamaModel(LlamaConfig(**shape, num_hidden_layers=n_layers, vocab_size=1000)).eval()
 
 
+COST = "capture time, layer by layer"
 MODELS: dict[str, Callable[[int], torch.nn.Module]] = {"GPT-2 width": gpt2, "Llama width, grouped": llama}
 
 
@@ -51,15 +55,16 @@ def main() -> None:
     parser.add_argument("tokens", nargs="*", type=int, default=[512, 1024, 2048, 4096])
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--memory", action="store_true", help="memory in place of time")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the times here")
     options = parser.parse_args()
     torch.set_num_threads(1)
     if options.memory:
         _print_memory(options.tokens)
     else:
-        _print_times(options.tokens, options.rounds)
+        _print_times(options.tokens, options.rounds, Sheet("capture_cost", options.json))
 
 
-def _print_times(tokens: list[int], rounds: int) -> None:
+def _print_times(tokens: list[int], rounds: int, sheet: Sheet) -> None:
     print("| model | layers | tokens | plain ms | recorded ms | ratio | median (quartiles) |")
     print("|---|---|---|---|---|---|---|")
     for name, make in MODELS.items():
@@ -68,12 +73,19 @@ def _print_times(tokens: list[int], rounds: int) -> None:
             torch.manual_seed(0)
             model, ids = make(n_layers), torch.randint(0, 1000, (1, n))
             plain, recorded = _times(model, ids, rounds)
+            for who, times in (("plain pass", plain), ("attnscope", recorded)):
+                row = partial(Row, COST, f"{name}, {_layers(n_layers)}", n, who, "ms", beside="plain pass", paired=True)
+                sheet.add(row(samples=tuple(times)), aloud=False)
             low, middle, high = statistics.quantiles([b / a for a, b in zip(plain, recorded, strict=True)], n=4)
             print(
                 f"| {name} | {n_layers} | {n} | {min(plain):.0f} | {min(recorded):.0f} "
                 f"| {min(recorded) / min(plain):.3f} | {middle:.3f} ({low:.3f}-{high:.3f}) |",
                 flush=True,
             )
+
+
+def _layers(n: int) -> str:
+    return f"{n} layers" if n > 1 else "1 layer"
 
 
 def _times(model: torch.nn.Module, ids: torch.Tensor, rounds: int) -> list[list[float]]:

@@ -25,6 +25,7 @@ from playwright.sync_api import expect, sync_playwright
 from transformers import BertConfig, BertModel, LlamaConfig, LlamaModel
 
 import attnscope
+from benchmarks.sharpened import sharpen
 from tests.browser.conftest import ARGUMENTS, NAMES
 from tests.browser.widget import Widget
 
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
 
 MOST_WEIGHTS = 50_000_000
 """Weights of the largest page that is asked of BertViz, which takes about 50 bytes of memory for each."""
-ROUNDS = 12
-"""Corrections of the query projections, each of which also moves the layers above."""
 HEADER = (
     "tokens | heads | entropy | attnscope MB | s | BertViz MB | s | BertViz / attnscope | numbers read "
     "| largest difference | longest task opening, ms | computing all heads, ms"
@@ -151,20 +150,9 @@ def sharpened(case: Case) -> Any:
     else:
         model = BertModel(BertConfig(**shape))
     model.eval()
-    with torch.no_grad():
-        for name, weight in model.named_parameters():
-            if name.endswith(("output.dense.weight", "o_proj.weight", "down_proj.weight")):
-                weight.mul_(0.3)  # tokens stay apart through the layers
-    wanted = np.linspace(0.97, 0.4, case.heads)
-    ids = torch.randint(0, model.config.vocab_size, (1, 128), generator=torch.Generator().manual_seed(2))
-    queries = [weight for name, weight in model.named_parameters() if name.endswith(("query.weight", "q_proj.weight"))]
-    for _ in range(ROUNDS):
-        with attnscope.record(model) as recording, torch.no_grad():
-            model(ids)
-        gain = 8.0 ** (np.nan_to_num(attnscope.analysis.entropy(recording.capture())) - wanted)
-        with torch.no_grad():
-            for weight, gains in zip(queries, torch.from_numpy(gain), strict=True):
-                weight.mul_(gains.repeat_interleave(case.width)[:, None].to(weight.dtype))
+    sharpen(
+        model, [weight for name, weight in model.named_parameters() if name.endswith(("query.weight", "q_proj.weight"))]
+    )
     return model
 
 
