@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from attnscope.attention.capture import Capture as Capture
     from attnscope.attention.given import from_attentions as from_attentions
     from attnscope.attention.given import from_queries_keys as from_queries_keys
+    from attnscope.attention.kept import limit_cache as limit_cache
     from attnscope.attention.logprobs import TokenLogprobs as TokenLogprobs
     from attnscope.attention.responses import from_logprobs as from_logprobs
     from attnscope.attention.storage import load as load
@@ -51,6 +52,7 @@ _HOMES = {
     "from_attentions": "attnscope.attention.given",
     "from_logprobs": "attnscope.attention.responses",
     "from_queries_keys": "attnscope.attention.given",
+    "limit_cache": "attnscope.attention.kept",
     "load": "attnscope.attention.storage",
     "logprobs": "attnscope.recording.logprobs",
     "profile": "attnscope.profiling.profile",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -12,16 +12,12 @@ from attnscope.analysis.rollout import Mixing
 from attnscope.analysis.rows import is_one_sequence
 from attnscope.analysis.value_weighted import value_norms, weighted
 from attnscope.attention.arrays import to_float32
+from attnscope.attention.kept import kept, once
 from attnscope.attention.layers import QueriesKeys
 from attnscope.errors import InputError
 
 if TYPE_CHECKING:
     from attnscope.attention.capture import Attention, Capture
-
-KEPT_BYTES = 1 << 28
-"""Most bytes of rollouts kept while their capture lives."""
-_rollouts: WeakKeyDictionary[Attention, np.ndarray] = WeakKeyDictionary()
-_lengths: WeakKeyDictionary[Attention, dict[int, dict[str, np.ndarray]]] = WeakKeyDictionary()
 
 
 def measures_available(attention: Attention) -> list[str]:
@@ -54,12 +50,13 @@ def lengths(attention: Attention, layer: int) -> dict[str, np.ndarray]:
     dict of numpy.ndarray
         By measure, of those available: float32 [heads, keys], the length of what a head hands on of a key.
     """
-    known = _lengths.setdefault(attention, {})
-    if layer not in known:
-        ways = {"value_weighted": value_norms, "norm_weighted": head_norms}
-        available = measures_available(attention)
-        known[layer] = {name: way(attention, layer) for name, way in ways.items() if name in available}
-    return known[layer]
+    ways = {"value_weighted": value_norms, "norm_weighted": head_norms}
+    available = measures_available(attention)
+    return {
+        name: once(attention, (name, "lengths", layer), partial(way, attention, layer))
+        for name, way in ways.items()
+        if name in available
+    }
 
 
 def measure_rows(
@@ -107,13 +104,11 @@ def measure_rows(
 
 
 def _rollout_rows(attention: Attention, layer: int, queries: slice | np.ndarray) -> np.ndarray:
-    """Roll out up to a layer; all rows are kept where they are small, so that asking block by block costs once."""
+    """Roll out up to a layer; all rows are kept where there is room, so that asking block by block costs once."""
     mixing, n = Mixing(attention), len(attention.queries)
     row = attention.layers.index(layer)
-    if 4 * n * n * attention.n_layers <= KEPT_BYTES:
-        if attention not in _rollouts:
-            _rollouts[attention] = mixing.every_row()
-        return _rollouts[attention][row, queries]
+    if 4 * n * n * attention.n_layers <= kept(attention).most // 2:
+        return once(attention, ("rollout",), mixing.every_row)[row, queries]
     positions = np.arange(n)[queries]
     shares = np.zeros((len(positions), n), np.float32)
     shares[np.arange(len(positions)), positions] = 1

@@ -5,17 +5,29 @@ Rows are those of one head, or of several at once with one more axis before them
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from attnscope.analysis.targets import Given
 
 if TYPE_CHECKING:
     from attnscope.analysis.blocks import Rows, Target
 
 Measure = Callable[[Any], np.ndarray]
 """Takes :class:`~attnscope.analysis.blocks.Rows`, or their sums alone where it needs no single weight."""
+
+
+def lasting_name(measure: Measure) -> Hashable | None:
+    """Name a measure so that the same one has the same name later; None where it holds what a user gave."""
+    if isinstance(measure, partial):
+        return measure.func, measure.args, *sorted(measure.keywords.items())
+    if isinstance(measure, Share) and isinstance(measure.target, Given):
+        return None
+    return measure
 
 
 def entropy_of_rows(rows: Rows) -> np.ndarray:

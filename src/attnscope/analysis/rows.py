@@ -9,7 +9,9 @@ import numpy as np
 from attnscope.analysis import fused
 from attnscope.analysis.blocks import Rows, blocks, walk
 from attnscope.analysis.fused import FusedRows
+from attnscope.analysis.measures import lasting_name
 from attnscope.analysis.sums import Sums
+from attnscope.attention.kept import about, kept
 from attnscope.errors import InputError
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ def head_sums(
     chance: bool = False,
     content: bool = False,
 ) -> dict[str, Sums]:
-    """Sum measures over the rows that count, in one pass over the weights.
+    """Sum measures over the rows that count, in one pass over the weights, and keep the sums with the capture.
 
     Parameters
     ----------
@@ -42,6 +44,24 @@ def head_sums(
         Leave special tokens out on both sides, and scale what is left of each row to sum 1.
     """
     attention = attention_of(capture, kind)
+    store = kept(attention)
+    questions = {
+        name: about(attention, "sums", lasting, chance, content)
+        for name, measure in measures.items()
+        if (lasting := lasting_name(measure)) is not None
+    }
+    with store.alone("sums"):
+        found = {name: sums for name, question in questions.items() if (sums := store.find(question)) is not None}
+        missing = {name: measure for name, measure in measures.items() if name not in found}
+        if missing:
+            found |= _summed(attention, missing, chance=chance, content=content)
+        for name in missing.keys() & questions.keys():
+            store.put(questions[name], found[name])
+    return {name: found[name] for name in measures}
+
+
+def _summed(attention: Attention, measures: Mapping[str, Measure], *, chance: bool, content: bool) -> dict[str, Sums]:
+    """Sum measures in one pass."""
     sums = {name: Sums.none(attention.n_layers, attention.n_heads) for name in measures}
     if chance:
         for members, block in blocks(attention, content=content):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from attnscope.attention.kept import share
 from attnscope.attention.kind import Attention as Attention
 from attnscope.attention.kind import sides
 from attnscope.attention.pictures import read_picture
@@ -44,6 +45,7 @@ class Capture:
     def __post_init__(self) -> None:
         if not self.attention:
             raise InputError("A capture needs at least one kind of attention, got none.")
+        share(self.attention.values())
 
     def __getitem__(self, kind: str) -> Attention:
         return self._kind(kind)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import numpy as np
 from attnscope.attention.arrays import byte_count
 from attnscope.attention.compute import row_blocks
 from attnscope.attention.head_names import require_names
+from attnscope.attention.kept import once
 from attnscope.attention.layers import Layer, QueriesKeys, skipping_rows
 from attnscope.attention.memory import require_memory
 from attnscope.attention.positions import Positions, resolve
@@ -18,13 +20,16 @@ from attnscope.attention.storing import error_of
 from attnscope.errors import InputError, InputTypeError, NotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Mapping, Sequence
 
     from attnscope.attention.arrays import Array
     from attnscope.attention.stream import Stream
     from attnscope.attention.tokens import Tokens
 
-    _Rows = Callable[[Layer, int, slice | np.ndarray], np.ndarray]
+WORTH_KEEPING = 1 << 22
+"""Multiplications from which on rows are kept to be given again; fewer take less than a millisecond."""
+MOST_KEPT = 1 << 22
+"""Bytes up to which rows are kept: blocks and windows, not all weights of a long text."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,13 +194,13 @@ class Attention:
         rounded: bool = False,
     ) -> np.ndarray:
         """Attention weights; see :meth:`Capture.weights`."""
-        return self._read(rounded_rows if rounded else _weight_rows, layer, head, queries, keys)
+        return self._read("rounded" if rounded else "weights", layer, head, queries, keys)
 
     def scores(
         self, layer: int, head: int | None = None, *, queries: Positions = None, keys: Positions = None
     ) -> np.ndarray:
         """Attention scores; see :meth:`Capture.scores`."""
-        return self._read(_score_rows, layer, head, queries, keys)
+        return self._read("scores", layer, head, queries, keys)
 
     def rounding(self, layer: int) -> float:
         """How far eager code in the layer's own half precision may put its weights from these, which are exact.
@@ -209,23 +214,36 @@ class Attention:
         """Coarse picture of one head; see :meth:`Capture.overview`."""
         if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1:
             raise InputError(f"The size of an overview is a positive number of cells, got {size!r}.")
-        return self.layer(layer).overview(self.head(layer, head), int(size))
+        source, head, size = self.layer(layer), self.head(layer, head), int(size)
+        return once(self, ("overview", int(layer), head, size), lambda: source.overview(head, size)).copy()
 
-    def _read(self, rows_of: _Rows, layer: int, head: int | None, queries: Positions, keys: Positions) -> np.ndarray:
+    def _read(self, what: str, layer: int, head: int | None, queries: Positions, keys: Positions) -> np.ndarray:
         source = self.layer(layer)
         heads = range(source.n_heads) if head is None else [self.head(layer, head)]
         rows, one_row = resolve(queries, source.n_queries, "query")
         columns, one_column = resolve(keys, source.n_keys, "key")
+        shape = len(heads), len(rows), len(columns)
         require_memory(
-            4 * len(heads) * len(rows) * len(columns),
-            "These weights",
+            4 * math.prod(shape),
+            f"The {'scores' if what == 'scores' else 'weights'} of {_plural(shape[0], 'head')}, {shape[1]:,} queries "
+            f"and {shape[2]:,} keys",
             "Ask for one head, for some queries (queries=slice(0, 512)), or for overview(layer, head)",
         )
-        result = np.empty((len(heads), len(rows), len(columns)), np.float32)
-        wanted = slice(None) if keys is None else columns
-        for h, number in enumerate(heads):
-            for block in row_blocks(len(rows), source.n_keys, skipping_rows(source)):
-                result[h, block] = rows_of(source, number, rows[block])[:, wanted]
+
+        def read() -> np.ndarray:
+            result = np.empty(shape, np.float32)
+            wanted = slice(None) if keys is None else columns
+            for h, number in enumerate(heads):
+                for block in row_blocks(len(rows), source.n_keys, skipping_rows(source)):
+                    result[h, block] = _ROWS[what](source, number, rows[block])[:, wanted]
+            return result
+
+        work = len(heads) * len(rows) * source.n_keys * getattr(source, "width", 1)
+        if work < WORTH_KEEPING or 4 * math.prod(shape) > MOST_KEPT:
+            result = read()
+        else:
+            question = (what, int(layer), None if head is None else int(head), _named(rows), _named(columns))
+            result = once(self, question, read).copy()
         axes = (
             0 if head is not None else slice(None),
             0 if one_row else slice(None),
@@ -234,12 +252,18 @@ class Attention:
         return result[axes]
 
 
-def _weight_rows(layer: Layer, head: int, queries: slice | np.ndarray) -> np.ndarray:
-    return layer.weight_rows(head, queries)
+_ROWS: dict[str, Callable[[Layer, int, slice | np.ndarray], np.ndarray]] = {
+    "weights": lambda layer, head, queries: layer.weight_rows(head, queries),
+    "scores": lambda layer, head, queries: layer.score_rows(head, queries),
+    "rounded": rounded_rows,
+}
 
 
-def _score_rows(layer: Layer, head: int, queries: slice | np.ndarray) -> np.ndarray:
-    return layer.score_rows(head, queries)
+def _named(positions: np.ndarray) -> Hashable:
+    """Name positions: by the first and the last where they follow each other."""
+    if positions.size and (np.diff(positions) == 1).all():
+        return int(positions[0]), int(positions[-1])
+    return positions.tobytes()
 
 
 def sides(queries: Tokens, keys: Tokens) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
+from weakref import ref
 
 from attnscope.analysis.compare import common, compare
+from attnscope.attention.kept import once
 from attnscope.errors import AttnscopeError
 from attnscope.wire.describe import describe
 
@@ -18,15 +19,10 @@ if TYPE_CHECKING:
 CHANGE = "change"
 """The statistic of the head map that says how much each head changed."""
 
-_changes: WeakKeyDictionary[Capture, WeakKeyDictionary[Capture, dict[str, np.ndarray]]] = WeakKeyDictionary()
-
 
 def change_of(a: Capture, b: Capture, kind: str) -> np.ndarray:
     """How much each head changed: float32 [layers, most heads]; computed once."""
-    known = _changes.setdefault(a, WeakKeyDictionary()).setdefault(b, {})
-    if kind not in known:
-        known[kind] = compare(a, b, kind=kind).change
-    return known[kind]
+    return once(a[kind], ("change", ref(b)), lambda: compare(a, b, kind=kind).change)
 
 
 def describe_comparison(a: Capture, b: Capture) -> CompareInfo:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
 
 from attnscope.analysis.fused import LONG, needs_no_weights
 from attnscope.analysis.head_table import measures_of
@@ -37,9 +36,6 @@ class Known:
     rows: np.ndarray
 
 
-_known: WeakKeyDictionary[Capture, dict[str, dict[Measure, Known]]] = WeakKeyDictionary()
-
-
 def known(capture: Capture, kind: str, measures: Iterable[Measure]) -> dict[Measure, Known]:
     """Give measures of every head.
 
@@ -47,13 +43,13 @@ def known(capture: Capture, kind: str, measures: Iterable[Measure]) -> dict[Meas
     each weight, those that do not, or both; for long texts these are two passes, as the second needs no weights.
     """
     measures = list(measures)
-    kept = _known.setdefault(capture, {}).setdefault(kind, {})
-    missing = {needs_no_weights(measure) for measure in measures if measure not in kept}
+    every = dict.fromkeys([*measures_of(capture, kind).values(), *role_measures(capture[kind]).values(), *measures])
+    wanted = {needs_no_weights(measure) for measure in measures}
     is_long = len(capture[kind].queries) >= LONG
-    for lights in [{light} for light in missing] if is_long else [missing] if missing else []:
-        every = dict.fromkeys([*measures_of(capture, kind).values(), *role_measures(capture[kind]).values(), *measures])
-        together = {str(at): it for at, it in enumerate(every) if needs_no_weights(it) in lights and it not in kept}
+    found: dict[Measure, Known] = {}
+    for lights in [{light} for light in wanted] if is_long else [wanted] if wanted else []:
+        together = {str(at): it for at, it in enumerate(every) if needs_no_weights(it) in lights}
         sums = head_sums(capture, together, kind)
         uniform = head_sums(capture, together, kind, chance=True)
-        kept |= {it: Known(sums[at].mean, uniform[at].mean, sums[at].count) for at, it in together.items()}
-    return {measure: kept[measure] for measure in measures}
+        found |= {it: Known(sums[at].mean, uniform[at].mean, sums[at].count) for at, it in together.items()}
+    return {measure: found[measure] for measure in measures}

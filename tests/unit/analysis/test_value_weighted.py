@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from attnscope import from_queries_keys
+from attnscope import from_queries_keys, limit_cache
 from attnscope.analysis import norm_weighted, value_weighted
 from attnscope.analysis.cells import measure_rows, measures_available
 from attnscope.attention.capture import Attention, Capture
@@ -84,10 +84,10 @@ class TestCells:
             expected = rollout(c)[layer, rows]
             np.testing.assert_allclose(measure_rows(c, None, "rollout", layer, 0, rows), expected, atol=1e-6)
 
-    def test_a_rollout_too_large_to_keep_is_the_same(self, monkeypatch):
+    def test_a_rollout_too_large_to_keep_is_the_same(self):
         c = grouped()
         kept = measure_rows(c, None, "rollout", 1, 0, slice(1, 4))
-        monkeypatch.setattr("attnscope.analysis.cells.KEPT_BYTES", 0)
+        limit_cache(0, c)
         np.testing.assert_allclose(measure_rows(c, None, "rollout", 1, 0, slice(1, 4)), kept, atol=1e-6)
 
     def test_measures_a_capture_carries(self):

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from attnscope import from_attentions, from_queries_keys
+from attnscope import from_attentions, from_queries_keys, limit_cache
 from attnscope.analysis import head_table, rollout, value_weighted
 from attnscope.wire.answer import Cancelled, answer
 from attnscope.wire.answers import cells
@@ -46,6 +46,7 @@ def test_weights_are_the_captures_own_and_nan_where_masked(capture):
 
 
 def test_a_column_is_read_block_by_block_and_given_up_in_between(capture, monkeypatch):
+    limit_cache(0, capture)
     whole = ask(capture, type="weights", measure="weights", heads=[[0, 1], [1, 0]], queries=[1, 7], keys=[2, 3])
     monkeypatch.setattr(cells, "MOST_HELD", 14)
     assert_equal = np.testing.assert_array_equal

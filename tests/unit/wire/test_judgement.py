@@ -47,7 +47,7 @@ def test_many_links_are_thinned_out(monkeypatch):
     c = drawn(n=20)
     every = ask(c, type="links")
     monkeypatch.setattr(judgement, "MOST_LEVELS", 101)
-    some = ask(c, type="links")
+    some = ask(drawn(n=20), type="links")
     assert len(some) == 101
     for level in (0.2, 0.5, 0.8):
         assert np.mean(some >= level) == pytest.approx(np.mean(every >= level), abs=0.02)
@@ -73,10 +73,9 @@ def test_without_the_model_it_says_how_to_give_it():
 def test_likeness_says_what_was_compared(monkeypatch):
     from attnscope.wire.answers import gallery
 
-    c = drawn()
-    reply, _ = answer(c, {"id": 1, "type": "likeness", "kind": "self"})
+    reply, _ = answer(drawn(), {"id": 1, "type": "likeness", "kind": "self"})
     assert reply["info"] == {"queries": [9, 9], "keys": [9, 9]}
     monkeypatch.setattr(gallery, "MOST_COMPARED", 18 * 8 * 4)
-    reply, (data,) = answer(c, {"id": 1, "type": "likeness", "kind": "self"})
+    reply, (data,) = answer(drawn(), {"id": 1, "type": "likeness", "kind": "self"})
     assert reply["info"] == {"queries": [8, 9], "keys": [4, 9]}
     assert sorted(np.frombuffer(data, "<f4")) == list(range(6))
