@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -180,6 +181,7 @@ def has_duplicates(tokens: Tokens) -> bool:
     return len(np.unique(_names(tokens))) < len(tokens)
 
 
+@lru_cache(maxsize=1 << 16)
 def _is_punctuation(text: str) -> bool:
     bare = text.strip().removeprefix("##")
     return bool(bare) and all(unicodedata.category(character).startswith("P") for character in bare)

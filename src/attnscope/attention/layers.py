@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
+from array_api_compat import array_namespace
 
 from attnscope.attention import compute
 from attnscope.attention.arrays import Array, byte_count, dtype_name, moved_like, to_float32
@@ -197,11 +198,11 @@ class QueriesKeys:
         q, k = moved_like(queries, self.queries), moved_like(keys, self.keys)
         return replace(
             self,
-            queries=self.queries[:, q],
-            keys=self.keys[:, k],
+            queries=_copied(self.queries, queries),
+            keys=_copied(self.keys, keys),
             mask=_taken(self.mask, queries, keys, masks),
             bias=None if self.bias is None else self.bias[:, q][:, :, k],
-            values=None if self.values is None else self.values[:, k],
+            values=None if self.values is None else _copied(self.values, keys),
         )
 
 
@@ -348,6 +349,15 @@ class LazyWeights:
     def overview(self, head: int, size: int) -> np.ndarray:
         """Largest weight of each cell of a coarse grid: float32 [≤ size, ≤ size]."""
         return self.stored().overview(head, size)
+
+
+def _copied(array: Array, positions: np.ndarray) -> Array:
+    """Copy the vectors of some tokens, [heads, tokens, width]: at once where they follow each other."""
+    n = len(positions)
+    if n and positions[-1] - positions[0] == n - 1:
+        xp = array_namespace(array)
+        return xp.asarray(array[:, int(positions[0]) : int(positions[0]) + n], copy=True)
+    return array[:, moved_like(positions, array)]
 
 
 def _taken(mask: Mask, queries: np.ndarray, keys: np.ndarray, masks: dict[Mask, Mask] | None) -> Mask:

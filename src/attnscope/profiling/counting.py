@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from attnscope.analysis.stacks import stacks
 from attnscope.profiling.measures import applying, chance_of
+from attnscope.profiling.stacked import stacks
 from attnscope.profiling.tally import Tally
 
 if TYPE_CHECKING:
+    from attnscope.analysis.blocks import Block
+    from attnscope.analysis.measures import Measure
     from attnscope.attention.capture import Attention
 
 
@@ -24,11 +26,11 @@ class _Sums:
     def put(self, place: Any, values: list[np.ndarray]) -> None:
         """Add rows, the last axis of each statistic's values; NaN does not count."""
         numbers = np.stack(values, dtype=np.float64, casting="same_kind")
-        counts = ~np.isnan(numbers)
-        numbers[~counts] = 0
-        self.rows[place] += counts.sum(axis=-1)
+        missing = np.isnan(numbers)
+        np.copyto(numbers, 0, where=missing)
+        self.rows[place] += numbers.shape[-1] - np.count_nonzero(missing, axis=-1)
         self.total[place] += numbers.sum(axis=-1)
-        self.squares[place] += (numbers**2).sum(axis=-1)
+        self.squares[place] += np.einsum("...i,...i->...", numbers, numbers)
 
     @property
     def tally(self) -> Tally:
@@ -57,10 +59,18 @@ def count(attention: Attention, names: tuple[str, ...], *, content: bool) -> tup
     if not measures:
         return heads.tally, chance.tally
     numbers = np.array(list(measures))
+    block, of_chance = None, []
     for stack in stacks(attention, content=content):
-        of_heads = [measure(stack.rows) for measure in measures.values()]
-        heads.put((numbers[:, None], stack.layers, stack.heads), of_heads)
-        uniform, layers = stack.rows.block.uniform(), np.unique(stack.layers)
-        of_chance = [chance_of(measure)(uniform) for measure in measures.values()]
-        chance.put((numbers[:, None], layers), [values[None] for values in of_chance])
+        heads.put((numbers[:, None], stack.layers, stack.heads), [measure(stack.rows) for measure in measures.values()])
+        if stack.rows.block is not block:
+            block = stack.rows.block
+            of_chance = _of_uniform(block, [chance_of(measure) for measure in measures.values()])
+        chance.put((numbers[:, None], np.unique(stack.layers)), of_chance)
     return heads.tally, chance.tally
+
+
+def _of_uniform(block: Block, measures: list[Measure]) -> list[np.ndarray]:
+    """Measure rows that spread their weight evenly, once what is asked for twice: each [1, rows]."""
+    uniform = block.uniform()
+    found = {measure: measure(uniform)[None] for measure in dict.fromkeys(measures)}
+    return [found[measure] for measure in measures]

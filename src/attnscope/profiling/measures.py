@@ -11,8 +11,9 @@ from attnscope.analysis.measures import Measure, Share
 from attnscope.analysis.statistics import STATISTICS
 
 if TYPE_CHECKING:
-    from attnscope.analysis.blocks import Rows, Target
+    from attnscope.analysis.blocks import Target
     from attnscope.attention.capture import Attention
+    from attnscope.profiling.stacked import StackRows
 
 HIT = "_hit"
 INSIDE_ONE_TEXT = (
@@ -40,11 +41,10 @@ class Hit:
 
     target: Target
 
-    def __call__(self, rows: Rows) -> np.ndarray:
+    def __call__(self, rows: StackRows) -> np.ndarray:
         """Measure each row."""
-        marked, sees = rows.block.marked(self.target)
-        hit = marked[np.arange(len(marked)), rows.strongest]
-        return np.where(sees & np.isfinite(rows.total), hit, np.nan)
+        _, sees = rows.block.marked(self.target)
+        return np.where(sees & np.isfinite(rows.total), rows.hit(self.target), np.float32(np.nan))
 
 
 _SHARES = {name: known.measure.target for name, known in STATISTICS.items() if isinstance(known.measure, Share)}

@@ -59,10 +59,7 @@ class ModuleCollector(Collector):
         if self._wanted is not None and number not in self._wanted:
             return
         layers = [layer_of(call, group, self._masks) for group in range(groups)]
-        figures = [
-            check.deviation(layer, call.values[group], call.output[group], call.project)
-            for group, layer in enumerate(layers)
-        ]
+        figures = check.deviations(layers, call)
         seen = [figure for figure in figures if not math.isnan(figure)]
         written = None
         if self.writes is not None and not joins:

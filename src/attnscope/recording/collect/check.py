@@ -11,11 +11,13 @@ import torch
 
 from attnscope.attention import compute
 from attnscope.attention.arrays import to_float32
+from attnscope.attention.mask import Mask
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from attnscope.attention.layers import QueriesKeys
+    from attnscope.recording.watch.calls import AttentionCall
 
 SAMPLED_ROWS = 4
 TOLERANCE = {"float64": 1e-4, "float32": 1e-4, "float16": 5e-3, "bfloat16": 2e-2}
@@ -49,7 +51,7 @@ def deviation(
     seeing = np.flatnonzero(layer.mask.counts() > 0)
     if not seeing.size:
         return float("nan")
-    rows = np.unique(seeing[np.linspace(0, seeing.size - 1, SAMPLED_ROWS).round().astype(int)])
+    rows = np.unique(_spread(seeing))
     real = output[rows].cpu().float()
     few = _sampled(layer, rows)
     weights = np.asarray(compute.weight_rows(few, None, slice(None)))
@@ -57,6 +59,75 @@ def deviation(
     heads = torch.from_numpy(shared.reshape(few.n_heads, len(rows), -1)).transpose(0, 1)
     again = heads if project is None else project(heads.flatten(1).to(output)).to(real)
     return _relative(again, real)
+
+
+def deviations(layers: Sequence[QueriesKeys], call: AttentionCall) -> list[float]:
+    """Compare each input of a call with its real output: all of them at once, as if their heads were those of one.
+
+    Parameters
+    ----------
+    layers
+        The layer of each input.
+    call
+        What they were read from.
+
+    Returns
+    -------
+    list of float
+        As :func:`deviation` gives for each input.
+    """
+    if len(layers) == 1:
+        return [deviation(layers[0], call.values[0], call.output[0], call.project)]
+    first, n_items, n_keys = layers[0], len(layers), layers[0].n_keys
+    seeing = {id(layer.mask): np.flatnonzero(layer.mask.counts() > 0) for layer in layers}
+    spread = {key: _spread(some) if some.size else np.zeros(SAMPLED_ROWS, int) for key, some in seeing.items()}
+    rows = np.stack([spread[id(layer.mask)] for layer in layers])
+    items = np.arange(n_items)[:, None]
+    queries = to_float32(call.queries.transpose(1, 2)[items, rows]).swapaxes(1, 2)
+    keys, values = (to_float32(array)[:, :, :n_keys] for array in (call.keys, call.values))
+    joined = replace(
+        first,
+        queries=queries.reshape(-1, SAMPLED_ROWS, first.width),
+        keys=keys.reshape(-1, n_keys, first.width),
+        mask=Mask.full(SAMPLED_ROWS, n_keys),
+        bias=_biases(layers, rows),
+        sinks=None if first.sinks is None else np.tile(to_float32(first.sinks), n_items),
+        values=None,
+    )
+    weights = np.asarray(compute.weight_rows(joined, None, slice(None)))
+    again = weights.reshape(n_items, first.n_key_heads, -1, n_keys) @ values
+    again = again.reshape(n_items, first.n_heads, SAMPLED_ROWS, -1).swapaxes(1, 2)
+    if call.project is not None:
+        heads = torch.from_numpy(again.reshape(n_items * SAMPLED_ROWS, -1))
+        again = to_float32(call.project(heads.to(call.output)))
+    real = to_float32(call.output[items, rows]).reshape(n_items, -1)
+    largest = np.abs(real).max(axis=1)
+    worst = np.abs(again.reshape(n_items, -1) - real).max(axis=1)
+    worst = np.where(np.isfinite(worst), worst / np.where(largest > 0, largest, 1), np.inf)
+    return [float(off) if seeing[id(layer.mask)].size else math.nan for off, layer in zip(worst, layers, strict=True)]
+
+
+def _biases(layers: Sequence[QueriesKeys], rows: np.ndarray) -> np.ndarray | None:
+    """What is added to the scores of some rows of each input, minus infinity where they see no key.
+
+    Returns
+    -------
+    numpy.ndarray or None
+        float32 [inputs × heads, rows, keys]; None where nothing is added.
+    """
+    if all(layer.mask.is_full and layer.bias is None for layer in layers):
+        return None
+    found = np.zeros((len(layers), layers[0].n_heads, SAMPLED_ROWS, layers[0].n_keys), np.float32)
+    for each, layer, some in zip(found, layers, rows, strict=True):
+        if layer.bias is not None:
+            each += to_float32(layer.bias[:, some])
+        each[:, ~layer.mask.allowed(some)] = -np.inf
+    return found.reshape(-1, *found.shape[2:])
+
+
+def _spread(seeing: np.ndarray) -> np.ndarray:
+    """Pick a few rows from the first to the last, the same one several times where there are fewer."""
+    return seeing[np.linspace(0, seeing.size - 1, SAMPLED_ROWS).round().astype(int)]
 
 
 def weights_deviation(weights: torch.Tensor, values: torch.Tensor, output: torch.Tensor) -> float:

@@ -210,10 +210,7 @@ class Collector:
         """Make a layer of a call."""
         groups = call.queries.shape[0]
         layers = [layer_of(call, group, self._masks) for group in range(groups)]
-        figures = [
-            check.deviation(layer, call.values[group], call.output[group], call.project)
-            for group, layer in enumerate(layers)
-        ]
+        figures = check.deviations(layers, call)
         seen = [figure for figure in figures if not math.isnan(figure)]
         worst, tier = max(seen, default=math.nan), call.tier
         allowed = check.TOLERANCE.get(dtype_name(call.queries), 1e-4)

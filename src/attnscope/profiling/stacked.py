@@ -1,0 +1,292 @@
+"""The rows of every head of a text, many heads at once, measured in as few passes over the weights as that takes.
+
+What is measured equals what the analysis room measures on one head after another but for the last digits of float32.
+Blocks are small enough to stay in a processor's cache while everything is measured on them, so memory grows neither
+with the square of a text's length nor with the number of heads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+
+from attnscope.analysis.blocks import Rows, block_of, sharing_masks
+from attnscope.analysis.targets import Class, Offset, Sink, Window
+from attnscope.attention import compute
+from attnscope.attention.arrays import to_float32
+from attnscope.attention.layers import QueriesKeys
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from attnscope.analysis.blocks import Block, Target
+    from attnscope.attention.capture import Attention
+    from attnscope.attention.layers import Layer
+
+CELLS = 1 << 19
+"""Weights in a block, of all its heads: 2 MiB of float32."""
+ROWS = 32
+"""Rows that a block of several layers should hold at least; where it could not, it holds fewer layers."""
+_LEAST = -200.0
+"""Stands for scores of minus infinity, whose product with a weight of 0 is no number; its exponential is 0 too."""
+_FEW = 8
+"""Columns are added up one by one if they are at most this part of all."""
+
+_Members = list[tuple[int, "Layer"]]
+
+
+class Stack(NamedTuple):
+    """Some queries as several heads look.
+
+    Parameters
+    ----------
+    layers
+        int [heads]: the row of each head's layer in results.
+    heads
+        int [heads]: its number.
+    rows
+        The weights, [heads, rows, keys].
+    """
+
+    layers: np.ndarray
+    heads: np.ndarray
+    rows: StackRows
+
+
+def stacks(attention: Attention, *, content: bool = False) -> Iterator[Stack]:
+    """Go through every head's rows; each row of each head comes once.
+
+    Parameters
+    ----------
+    content
+        Leave special tokens out on both sides, and scale what is left of each row to sum 1.
+    """
+    for sharing in sharing_masks(attention):
+        mask, n_queries, n_keys = sharing[0][1].mask, sharing[0][1].n_queries, max(sharing[0][1].n_keys, 1)
+        parts = [_Part(members) for members in _fitting(sharing)]
+        rows = max(1, CELLS // (n_keys * max(len(part.heads) for part in parts)))
+        for first in range(0, n_queries, rows):
+            block = block_of(attention, mask, slice(first, min(first + rows, n_queries)), content)
+            marks = Marks(block)
+            for part in parts:
+                yield Stack(part.layers, part.heads, part.rows(marks))
+
+
+def _fitting(members: _Members) -> Iterator[_Members]:
+    """Part layers that share a mask into those whose blocks hold enough rows, and can be computed together."""
+    first = members[0][1]
+    most = CELLS // (max(first.n_keys, 1) * max(min(ROWS, first.n_queries), 1))
+    taken: _Members = []
+    for member in members:
+        if taken and (sum(layer.n_heads for _, layer in [*taken, member]) > most or not _alike(taken[0][1], member[1])):
+            yield taken
+            taken = []
+        taken.append(member)
+    yield taken
+
+
+def _alike(a: Layer, b: Layer) -> bool:
+    """Whether the weights of two layers can be computed as those of one."""
+    if not (isinstance(a, QueriesKeys) and isinstance(b, QueriesKeys)):
+        return type(a) is type(b)
+    facts = [(x.scale, x.softcap, x.group_size, x.width, x.sinks is None) for x in (a, b)]
+    return facts[0] == facts[1] and a.bias is None and b.bias is None
+
+
+class _Part:
+    """Layers whose rows are computed together."""
+
+    def __init__(self, members: _Members) -> None:
+        counts = [layer.n_heads for _, layer in members]
+        self.layers = np.repeat([row for row, _ in members], counts)
+        self.heads = np.concatenate([np.arange(count) for count in counts])
+        self._given = [layer for _, layer in members]
+        scored = [layer for layer in self._given if isinstance(layer, QueriesKeys)]
+        self._scored = _joined(scored) if scored else None
+
+    def rows(self, marks: Marks) -> StackRows:
+        """Compute the rows of a block."""
+        if self._scored is not None:
+            return _scored(marks, self._scored)
+        block = marks.block
+        each = [[layer.weight_rows(head, block.positions) for head in range(layer.n_heads)] for layer in self._given]
+        weights = block.rows(np.concatenate([np.stack(heads) for heads in each])).weights
+        return StackRows(block, np.ascontiguousarray(weights), marks)
+
+
+def _joined(layers: Sequence[QueriesKeys]) -> QueriesKeys:
+    """Make one layer of several that are alike, in float32."""
+    queries, keys, sinks = (
+        None if some[0] is None else torch.cat([torch.from_numpy(to_float32(array)) for array in some])
+        for some in ([getattr(layer, name) for layer in layers] for name in ("queries", "keys", "sinks"))
+    )
+    return replace(layers[0], queries=queries, keys=keys, sinks=sinks, values=None)
+
+
+def _scored(marks: Marks, layer: QueriesKeys) -> StackRows:
+    """Compute the weights of a block's rows from queries and keys, and what comes cheap on the way."""
+    block = marks.block
+    scores = compute.score_rows(layer, None, block.positions)
+    if block.content:
+        scores.masked_fill_(torch.from_numpy(~block.allowed), -torch.inf)
+    strongest = scores.numpy().argmax(axis=-1)
+    peak = scores.gather(-1, torch.from_numpy(strongest)[..., None])
+    peak.masked_fill_(peak == -torch.inf, 0)
+    scores -= peak
+    if block.content or layer.bias is not None or not layer.mask.is_full:
+        scores.clamp_(min=_LEAST)
+    weights = torch.from_numpy(np.exp(scores.numpy()))
+    total = weights.sum(-1, keepdim=True)
+    mean = torch.from_numpy(_dot(weights.numpy(), scores.numpy()))
+    seeing = torch.where(total > 0, total, 1)[..., 0]
+    entropy = (seeing.log() - mean / seeing).clamp_(min=0)
+    whole = total
+    if layer.sinks is not None and not block.content:
+        whole = total + (layer.sinks[:, None, None] - peak).exp()
+    whole = torch.where(whole > 0, whole, 1)
+    weights /= whole
+    rows = StackRows(block, weights.numpy(), marks)
+    vars(rows).update(  # in place of what these properties would compute
+        strongest=strongest, entropy=entropy.numpy(), total=(total / whole)[..., 0].numpy()
+    )
+    return rows
+
+
+class Marks:
+    """What a block's patterns look like, found once for all heads."""
+
+    def __init__(self, block: Block) -> None:
+        self.block = block
+        self._columns: dict[Target, np.ndarray] = {}
+        self._floats: dict[Target, np.ndarray] = {}
+        self._places: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+
+    @cached_property
+    def offsets(self) -> np.ndarray:
+        """How much further on each key is than the query: float32 [rows, keys]."""
+        return self.block.offsets.astype(np.float32)
+
+    @cached_property
+    def distances(self) -> np.ndarray:
+        """How far each key is from the query: float32 [rows, keys]."""
+        return np.abs(self.offsets)
+
+    @property
+    def looks_back(self) -> bool:
+        """Whether no query sees a later key."""
+        positions = self.block.positions
+        return not self.block.allowed[self.block.offsets > 0].any() if positions.size else True
+
+    def columns(self, target: Target) -> np.ndarray:
+        """Keys that a pattern marks for some query: int [marked]."""
+        if target not in self._columns:
+            self._columns[target] = np.flatnonzero(self.block.marked(target)[0].any(axis=0))
+        return self._columns[target]
+
+    def floats(self, target: Target) -> np.ndarray:
+        """A pattern as numbers: float32 [rows, keys]."""
+        if target not in self._floats:
+            self._floats[target] = self.block.marked(target)[0].astype(np.float32)
+        return self._floats[target]
+
+    def at(self, offset: int) -> tuple[np.ndarray, np.ndarray]:
+        """Where in the block, its rows laid end to end, the key at an offset stands: int, and bool if there is one."""
+        if offset not in self._places:
+            n_keys = len(self.block.keys)
+            wanted = self.block.positions + offset
+            there = (wanted >= 0) & (wanted < n_keys)
+            self._places[offset] = np.arange(len(wanted)) * n_keys + np.where(there, wanted, 0), there
+        return self._places[offset]
+
+
+@dataclass(frozen=True, eq=False)
+class StackRows(Rows):
+    """Rows of several heads: what :class:`~attnscope.analysis.blocks.Rows` gives, in fewer passes over the weights.
+
+    Parameters
+    ----------
+    weights
+        float32 [heads, rows, keys].
+    marks
+        What the block's patterns look like.
+    """
+
+    marks: Marks
+
+    @cached_property
+    def entropy(self) -> np.ndarray:
+        """Entropy in nats, of the row scaled to sum 1 where a sink takes part of it: [heads, rows]."""
+        logs = np.log(np.maximum(self.weights, np.finfo(np.float32).tiny))
+        total = np.where(self.total > 0, self.total, 1)
+        return np.maximum(np.log(total) - _dot(self.weights, logs) / total, 0)
+
+    @cached_property
+    def ascending(self) -> np.ndarray:
+        """Each row's weights in ascending order; keys it does not see come first, as 0: float32 [heads, rows, keys]."""
+        return np.sort(self.weights.view(np.int32), axis=-1).view(np.float32)  # as they are not negative; it is quicker
+
+    def share(self, target: Target) -> np.ndarray:
+        """Weight on the keys of a pattern: [heads, rows]; NaN for rows that see none of them."""
+        _, sees = self.block.marked(target)
+        return np.where(sees, self._on(target), np.float32(np.nan))
+
+    def distance(self, *, signed: bool = False) -> np.ndarray:
+        """Mean distance to the keys in tokens, or mean offset with its sign: [heads, rows]."""
+        return self._offset if signed else self._distance
+
+    def hit(self, target: Target) -> np.ndarray:
+        """Whether each row's strongest key is one of a pattern's, 1 or 0: float32 [heads, rows]."""
+        marked, _ = self.block.marked(target)
+        return np.take(marked, self._strongest_places).astype(np.float32)
+
+    def _on(self, target: Target) -> Any:
+        if isinstance(target, Offset):
+            return self._at(target.offset)
+        if isinstance(target, Window):
+            return sum(self._at(offset) for offset in range(-target.width, target.width + 1))
+        if isinstance(target, Class | Sink):
+            columns = self.marks.columns(target)
+            if columns.size * _FEW <= self.weights.shape[-1]:
+                return self.weights[..., columns].sum(axis=-1)
+        return _under(self.weights, self.marks.floats(target))
+
+    def _at(self, offset: int) -> np.ndarray:
+        """Weight of each row at an offset; 0 where no key is there."""
+        if offset not in self._at_offsets:
+            places, there = self.marks.at(offset)
+            self._at_offsets[offset] = np.take(self.weights.reshape(len(self.weights), -1), places, axis=1) * there
+        return self._at_offsets[offset]
+
+    @cached_property
+    def _at_offsets(self) -> dict[int, np.ndarray]:
+        return {}
+
+    @cached_property
+    def _strongest_places(self) -> np.ndarray:
+        """Where each row's strongest key stands in the block, its rows laid end to end."""
+        n_rows, n_keys = self.weights.shape[1:]
+        return self.strongest + np.arange(n_rows) * n_keys
+
+    @cached_property
+    def _offset(self) -> np.ndarray:
+        return _under(self.weights, self.marks.offsets)
+
+    @cached_property
+    def _distance(self) -> np.ndarray:
+        return -self._offset if self.marks.looks_back else _under(self.weights, self.marks.distances)
+
+
+def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Sum of products of each row."""
+    found: np.ndarray = np.einsum("hij,hij->hi", a, b)
+    return found
+
+
+def _under(weights: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """Sum of each row's weights times what the block says of each key: [heads, rows]."""
+    found: np.ndarray = np.einsum("hij,ij->hi", weights, numbers)
+    return found
