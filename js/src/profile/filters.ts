@@ -60,32 +60,6 @@ export function makeFilters({ profile: state, life }: ProfileContext): HTMLEleme
     },
     "show all",
   );
-  watch(life, () => {
-    means.field.value = chosen.by.value;
-    setOptions(roles.field, [
-      ["", "any"],
-      ...inOrder(profile.roles).map((role) => [role, roleLabel(role)] as const),
-    ]);
-    roles.field.value = chosen.role.value;
-    const ends = chosen.layer_range.value;
-    [first.value, last.value] = ends ? [String(ends[0]), String(ends[1])] : ["", ""];
-  });
-  watch(life, () => {
-    const ranges = chosen.ranges.value;
-    const free = profile.statistics.filter(({ name }) => !(name in ranges));
-    setOptions(adder, [["", "+ statistic …"], ...free.map(({ name, label }) => [name, label] as const)]);
-    renew(
-      rows,
-      Object.entries(ranges).map(([name, ends]) => rangeRow(name, ends)),
-    );
-    for (const field of rows.querySelectorAll("input")) field.value = field.dataset.value ?? "";
-  });
-  watch(life, () => {
-    const shown = state.places.value.length;
-    setText(count, shown === total ? `${total} heads` : `${shown} of ${total} heads`);
-    all.hidden = clear.hidden = shown === total && Object.keys(chosen.ranges.value).length === 0;
-    all.disabled = shown === 0;
-  });
   const rangeRow = (name: string, [from, to]: Ends) => {
     const label = state.label(name);
     const field = (side: 0 | 1, value: number | null) => {
@@ -117,6 +91,32 @@ export function makeFilters({ profile: state, life }: ProfileContext): HTMLEleme
     );
     return el("span", { class: "range", "data-for": name }, label, field(0, from), "–", field(1, to), remove);
   };
+  watch(life, () => {
+    means.field.value = chosen.by.value;
+    setOptions(roles.field, [
+      ["", "any"],
+      ...inOrder(profile.roles).map((role) => [role, roleLabel(role)] as const),
+    ]);
+    roles.field.value = chosen.role.value;
+    const ends = chosen.layer_range.value;
+    [first.value, last.value] = ends ? [String(ends[0]), String(ends[1])] : ["", ""];
+  });
+  watch(life, () => {
+    const ranges = chosen.ranges.value;
+    const free = profile.statistics.filter(({ name }) => !(name in ranges));
+    setOptions(adder, [["", "+ statistic …"], ...free.map(({ name, label }) => [name, label] as const)]);
+    renew(
+      rows,
+      Object.entries(ranges).map(([name, ends]) => rangeRow(name, ends)),
+    );
+    for (const field of rows.querySelectorAll("input")) field.value = field.dataset.value ?? "";
+  });
+  watch(life, () => {
+    const shown = state.places.value.length;
+    setText(count, shown === total ? `${total} heads` : `${shown} of ${total} heads`);
+    all.hidden = clear.hidden = shown === total && Object.keys(chosen.ranges.value).length === 0;
+    all.disabled = shown === 0;
+  });
   const element = el(
     "div",
     { class: "filters", role: "group", "aria-label": "Which heads are shown" },
