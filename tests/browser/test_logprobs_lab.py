@@ -1,11 +1,17 @@
-"""The token strip in a real JupyterLab: its traits go both ways, and log-probabilities show themselves."""
+"""The token strip in a real JupyterLab, with a kernel and without, and as HTML; log-probabilities show themselves."""
 
 from __future__ import annotations
 
+import math
+
+import nbclient
+import nbconvert
+import numpy as np
 import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import visit
+from tests.browser.lab import notebook_of
 from tests.browser.test_lab import eventually
 from tests.browser.widget import Widget
 from tests.unit.attention.answers import CHAT, CHUNKS
@@ -48,3 +54,44 @@ def test_it_is_shown_and_pinned_from_both_sides(notebook):
     kernel.run("w.theme = 'dark'")
     expect(widget.root).to_have_attribute("data-theme", "dark")
     expect(first.root).to_have_attribute("data-theme", "light")
+
+
+@pytest.fixture(scope="module")
+def executed():
+    """The notebook as a program runs it, with nobody at a page."""
+    notebook = notebook_of(CELLS)
+    nbclient.NotebookClient(notebook, timeout=120).execute()
+    return notebook
+
+
+def looked_at(root) -> None:
+    """The second display works, with a click."""
+    widget = Widget(root)
+    words = widget.root.locator(".word")
+    words.nth(1).click()
+    expect(words.nth(1)).to_have_attribute("aria-pressed", "true")
+    widget.wait()
+    shares = widget.root.locator("[data-weight]").evaluate_all("all => all.map(one => Number(one.dataset.weight))")
+    np.testing.assert_allclose(shares, np.exp([-0.5, -2.5, -math.inf]), rtol=1e-14)
+
+
+def test_a_saved_notebook_needs_no_kernel(chromium, jupyter_lab, executed):
+    with visit(chromium, viewport={"width": 1200, "height": 1200}) as seen:
+        jupyter_lab.read(seen.page, "logprobs-saved.ipynb", executed, is_trusted=True)
+        looked_at(seen.page.locator(".attnscope").nth(1))
+        seen.errors[:] = [error for error in seen.errors if "model not found" not in error]
+        jupyter_lab.end_sessions()
+
+
+def test_converted_to_html_a_page_stands_in(chromium, executed, tmp_path):
+    path = tmp_path / "notebook.html"
+    body, _ = nbconvert.HTMLExporter().from_notebook_node(executed)
+    path.write_text(body, encoding="utf-8")
+    with visit(chromium, viewport={"width": 1200, "height": 1200}) as seen:
+        seen.page.goto(path.as_uri())
+        expect(seen.page.locator("iframe")).to_have_count(2)
+        looked_at(seen.page.frame_locator("iframe").nth(1).locator(".attnscope"))
+        expect(seen.page.locator("img:visible")).to_have_count(0)
+        assert not any("attnscope" in address for address in seen.refused)  # the host's own addresses
+        seen.refused.clear()
+        seen.errors.clear()

@@ -1,6 +1,5 @@
 import { type Context, release } from "../context.js";
-import { isShortcut, setAttribute } from "../dom.js";
-import { isTyping } from "../typing.js";
+import { hearKeys, isTyping } from "../typing.js";
 import { moveHead, moveLayer } from "./selection.js";
 
 export interface Shortcuts {
@@ -31,17 +30,5 @@ export function listenToKeys(root: HTMLElement, { state, life }: Context, { find
     else return false;
     return true;
   };
-  const listen = (event: KeyboardEvent) => {
-    if (isShortcut(event)) return;
-    if (run(event)) event.preventDefault();
-    // A notebook has its own meaning for single keys.
-    event.stopPropagation();
-  };
-  root.addEventListener("keydown", listen, { signal: life });
-  root.addEventListener("focusin", leaveToUs, { signal: life });
-}
-
-/** Jupyter asks whether it may take a key from the focused element on upwards, and stops at the first that matches. */
-export function leaveToUs({ target }: FocusEvent): void {
-  if (target instanceof Element) setAttribute(target, "data-lm-suppress-shortcuts", "true");
+  hearKeys(root, run, life);
 }

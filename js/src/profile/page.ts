@@ -1,15 +1,14 @@
 import { atEnd, clamp, messageOf } from "../basics.js";
 import { setOptions } from "../controls/fields.js";
 import { HeadMap } from "../controls/headmap.js";
-import { leaveToUs } from "../controls/keyboard.js";
 import { makeRoleLegend } from "../controls/rolelegend.js";
 import { makeTooltip } from "../controls/tooltip.js";
-import { button, el, isShortcut, onSize, setAttribute, setStyle, setText, watch } from "../dom.js";
+import { button, el, onSize, setAttribute, setStyle, setText, watch } from "../dom.js";
 import { followRest } from "../rest.js";
 import { Scheduler } from "../scheduler.js";
 import type { KernelChannel } from "../source/kernel.js";
 import { followTheme } from "../theme.js";
-import { isTyping } from "../typing.js";
+import { hearKeys, isTyping } from "../typing.js";
 import type { ProfileContext } from "./context.js";
 import type { Hit } from "./data.js";
 import { makeFilters } from "./filters.js";
@@ -231,20 +230,12 @@ function makeBottom({ profile: { frame }, channel, life }: ProfileContext): HTML
 }
 
 function listenToKeys(root: HTMLElement, { profile: state, life }: ProfileContext): void {
-  root.addEventListener(
-    "keydown",
-    (event) => {
-      if (isShortcut(event)) return;
-      if (event.key === "t" && !isTyping(event)) {
-        state.set({ show: state.chosen.show.value === "table" ? "scatter" : "table" });
-        event.preventDefault();
-      }
-      // A notebook has its own meaning for single keys.
-      event.stopPropagation();
-    },
-    { signal: life },
-  );
-  root.addEventListener("focusin", leaveToUs, { signal: life });
+  const run = (event: KeyboardEvent) => {
+    if (event.key !== "t" || isTyping(event)) return false;
+    state.set({ show: state.chosen.show.value === "table" ? "scatter" : "table" });
+    return true;
+  };
+  hearKeys(root, run, life);
 }
 
 function followLook(

@@ -1,15 +1,15 @@
 import { textAt } from "../attention/axis.js";
 import { atEnd, clamp } from "../basics.js";
 import { setOptions } from "../controls/fields.js";
-import { leaveToUs } from "../controls/keyboard.js";
 import { makeTooltip } from "../controls/tooltip.js";
-import { el, isShortcut, onSize, setAttribute, setStyle, setText, watch } from "../dom.js";
+import { el, onSize, setAttribute, setStyle, setText, watch } from "../dom.js";
 import { css } from "../draw/palette.js";
 import { followRest } from "../rest.js";
 import { makeColorScale } from "../scale.js";
 import { Scheduler } from "../scheduler.js";
 import { shown } from "../text.js";
 import { followTheme } from "../theme.js";
+import { hearKeys } from "../typing.js";
 import { TextPane } from "../views/text-pane.js";
 import { makeDetails } from "./details.js";
 import { SurprisalShade } from "./shade.js";
@@ -182,14 +182,7 @@ function listenToKeys(
     else return false;
     return true;
   };
-  const listen = (event: KeyboardEvent) => {
-    if (isShortcut(event)) return;
-    if (run(event)) event.preventDefault();
-    // A notebook has its own meaning for single keys.
-    event.stopPropagation();
-  };
-  root.addEventListener("keydown", listen, { signal: life });
-  root.addEventListener("focusin", leaveToUs, { signal: life });
+  hearKeys(root, run, life);
 }
 
 function followSize(root: HTMLElement, life: AbortSignal): void {

@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-import anywidget
 import traitlets as t
 
 from attnscope.attention.logprobs import TokenLogprobs
 from attnscope.errors import InputTypeError
-from attnscope.widget.cell_end import at_cell_end
 from attnscope.widget.selection import SelectionError, checked_position
+from attnscope.widget.standing import StandingWidget
 from attnscope.wire.assets import asset
 from attnscope.wire.logprobs_pack import pack_logprobs
 
@@ -23,7 +22,7 @@ PUBLIC = ("choice", "token", "theme", "height")
 """The public traits: all that is on screen, in Python and in the page."""
 
 
-class LogprobsWidget(anywidget.AnyWidget):
+class LogprobsWidget(StandingWidget):
     """Show how surprising each token of a text was to a language model, and what it would have said instead.
 
     A :class:`TokenLogprobs` at the end of a cell shows itself; this is for several texts, for the traits, and to save.
@@ -56,7 +55,6 @@ class LogprobsWidget(anywidget.AnyWidget):
     _css = asset("strip.css")
 
     _data = t.Bytes().tag(sync=True)
-    _mark = t.Unicode().tag(sync=True)
 
     choice = t.Any(0).tag(sync=True)
     """Which of several texts is shown, counted from 0. Setting it releases the pinned token."""
@@ -84,7 +82,6 @@ class LogprobsWidget(anywidget.AnyWidget):
                 "attnscope.logprobs(model, tokenizer, text) or attnscope.from_logprobs(answer)."
             )
         self._texts: list[TokenLogprobs] = texts
-        self._has_stand_in = False
         super().__init__(_data=pack_logprobs(texts, {}), _mark=uuid4().hex, choice=choice, theme=theme, height=height)
         self.token = token
 
@@ -129,28 +126,15 @@ class LogprobsWidget(anywidget.AnyWidget):
     def _follow_choice(self, _change: Any) -> None:
         self.token = None
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        bundle = super()._repr_mimebundle_(**kwargs)
-        if bundle is None:
-            return None
+    def _pictures(self) -> dict[str, str]:
         from attnscope.export.logprobs import static_bundle
 
-        if not self._has_stand_in:
-            self._has_stand_in = True
-            at_cell_end(self._end_cell)
-        data, metadata = bundle
-        return {**data, **static_bundle(self._texts, self._state(), self._mark)}, metadata
+        return static_bundle(self._texts, self._state(), self._mark)
 
-    def _end_cell(self, _is_watched: bool) -> None:
-        """Show what stands in for the view where it cannot be had."""
-        from IPython.display import display
-
+    def _stand_in(self) -> str:
         from attnscope.export.logprobs import stand_in
 
-        self._has_stand_in = False
-        if self.comm is not None:
-            html = stand_in(self._texts, self._state(), self._mark)
-            display({"text/html": html}, raw=True)  # type: ignore[no-untyped-call]  # IPython has no types
+        return stand_in(self._texts, self._state(), self._mark)
 
     def _state(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in PUBLIC}

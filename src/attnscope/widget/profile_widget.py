@@ -12,8 +12,8 @@ import traitlets as t
 from attnscope.errors import InputError, InputTypeError
 from attnscope.profiling.head_profile import HeadProfile
 from attnscope.profiling.reading import Texts
-from attnscope.widget.cell_end import at_cell_end
 from attnscope.widget.profile_traits import PUBLIC, ProfileTraits, checked_heads, first_choice, refuse_unknown
+from attnscope.widget.standing import StandingWidget
 from attnscope.widget.widget import AttentionWidget
 from attnscope.wire.assets import asset
 from attnscope.wire.profile_answers import Shown, answer_profile
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from attnscope.profiling.subject import Subject
 
 
-class ProfileWidget(ProfileTraits, anywidget.AnyWidget):
+class ProfileWidget(ProfileTraits, StandingWidget):
     """Show what many texts say of every head.
 
     A profile at the end of a cell shows itself; this is for what the profile does not keep, its texts and its model.
@@ -64,7 +64,6 @@ class ProfileWidget(ProfileTraits, anywidget.AnyWidget):
 
     _pack = t.Bytes().tag(sync=True)
     _opens = t.Bool().tag(sync=True)
-    _mark = t.Unicode().tag(sync=True)
 
     opened = anywidget.WidgetTrait().tag(sync=True)
     """The :class:`AttentionWidget` of the text that is open, or None. Opening another text closes it."""
@@ -92,7 +91,6 @@ class ProfileWidget(ProfileTraits, anywidget.AnyWidget):
         given: dict[str, Any] = {name: first_choice(profile, name) for name in ("color_by", "x", "y")} | traits
         if heads is None:
             heads = _strongest_head(profile, given["color_by"])
-        self._has_stand_in = False
         state = {name: self.traits()[name].default() for name in PUBLIC} | given | {"heads": heads}
         super().__init__(
             _pack=pack_profile(profile, state, self._texts),
@@ -186,29 +184,15 @@ class ProfileWidget(ProfileTraits, anywidget.AnyWidget):
             self.opened.close()
         super().close()
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        bundle = super()._repr_mimebundle_(**kwargs)
-        if bundle is None:
-            return None
+    def _pictures(self) -> dict[str, str]:
         from attnscope.export.profile import static_bundle
 
-        if not self._has_stand_in:
-            self._has_stand_in = True
-            at_cell_end(self._end_cell)
-        data, metadata = bundle
-        words = {"text/plain": repr(self)}
-        return {**data, **words, **static_bundle(self._profile, self._state(), self._mark)}, metadata
+        return {"text/plain": repr(self), **static_bundle(self._profile, self._state(), self._mark)}
 
-    def _end_cell(self, _is_watched: bool) -> None:
-        """Show what stands in for the view where it cannot be had."""
-        from IPython.display import display
-
+    def _stand_in(self) -> str:
         from attnscope.export.profile import stand_in
 
-        self._has_stand_in = False
-        if self.comm is not None:
-            html = stand_in(self._profile, self._state(), self._mark, self._texts)
-            display({"text/html": html}, raw=True)  # type: ignore[no-untyped-call]  # IPython has no types
+        return stand_in(self._profile, self._state(), self._mark, self._texts)
 
     def _state(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in PUBLIC}

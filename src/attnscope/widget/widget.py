@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-import anywidget
 import traitlets as t
 
-from attnscope.widget.cell_end import at_cell_end
 from attnscope.widget.keeping import Selection, Snapshot, selection_of, snippet_of
 from attnscope.widget.requests import RequestDesk
 from attnscope.widget.selection import (
@@ -21,6 +19,7 @@ from attnscope.widget.selection import (
     layer_of_heads,
     require_capture,
 )
+from attnscope.widget.standing import StandingWidget
 from attnscope.widget.storing import Store
 from attnscope.widget.traits import PUBLIC, Traits, refuse_unknown
 from attnscope.wire.assets import asset
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
     from attnscope.wire.protocol import CaptureInfo
 
 
-class AttentionWidget(Traits, anywidget.AnyWidget):
+class AttentionWidget(Traits, StandingWidget):
     """Show what a capture's heads look at.
 
     Everything on screen is a trait, synced both ways: set it from Python and the page follows; click in the page and
@@ -81,7 +80,6 @@ class AttentionWidget(Traits, anywidget.AnyWidget):
     _capture = t.Dict().tag(sync=True)
     _compare = t.Dict().tag(sync=True)
     _first: t.List[Any] = t.List().tag(sync=True)
-    _mark = t.Unicode().tag(sync=True)
 
     embed = t.Enum(("auto", "all", "selection", "none"), default_value="auto")
     """What is stored with the notebook, so that it works without a kernel: ``"auto"`` for all of the capture where it
@@ -127,7 +125,6 @@ class AttentionWidget(Traits, anywidget.AnyWidget):
         compared: Any = {} if compare is None else describe_comparison(capture, compare)
         self._desk = RequestDesk(self._held(), self._send_reply)
         self._store = Store(self._send_stored)
-        self._has_stand_in = False
         self._stop: Callable[[], object] | None = None
         pinned = checked_position(attention.queries, query), checked_position(attention.keys, traits.get("key"))
         super().__init__(
@@ -273,31 +270,21 @@ class AttentionWidget(Traits, anywidget.AnyWidget):
             self._store.close()
         super().close()
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        bundle = super()._repr_mimebundle_(**kwargs)
-        if bundle is None:
-            return None
+    def _pictures(self) -> dict[str, str]:
         from attnscope.export.static import static_bundle
 
-        if not self._has_stand_in:
-            self._has_stand_in = True
-            at_cell_end(self._end_cell)
-        data, metadata = bundle
-        return {**data, **static_bundle(self.capture, self._state(), self.compared, self._mark)}, metadata
+        return static_bundle(self.capture, self._state(), self.compared, self._mark)
 
-    def _end_cell(self, is_watched: bool) -> None:
-        """Show what stands in for the view where it cannot be had, and store at once what cannot be sent later."""
-        from IPython.display import display
-
+    def _stand_in(self) -> str:
         from attnscope.export.static import stand_in
 
-        self._has_stand_in = False
-        if self.comm is None:
-            return
         embed: Any = self.embed
-        html = stand_in(self.capture, self._state(), self.compared, self._mark, embed)
-        display({"text/html": html}, raw=True)  # type: ignore[no-untyped-call]  # IPython has no types
-        if not is_watched:
+        return stand_in(self.capture, self._state(), self.compared, self._mark, embed)
+
+    def _end_cell(self, is_watched: bool) -> None:
+        """Show what stands in for the view, and store at once what cannot be sent later."""
+        super()._end_cell(is_watched)
+        if self.comm is not None and not is_watched:
             self._store.fill(*self._stored())
 
     def _stored(self) -> tuple[Any, ...]:
