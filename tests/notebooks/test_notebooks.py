@@ -6,6 +6,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+OF_OTHERS = "IntSlider(", "profile: "
+"""What widgets of other makers say they are: a slider, and a progress bar."""
 NOTEBOOKS = sorted((Path(__file__).parent.parent.parent / "notebooks").glob("*.ipynb"))
 
 
@@ -28,7 +30,7 @@ def test_it_runs(path, tmp_path, minilm):
     NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
     shown = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
     widgets = [o for o in shown if "application/vnd.jupyter.widget-view+json" in o.get("data", {})]
-    views = [o for o in widgets if not o["data"]["text/plain"].startswith("IntSlider(")]  # a widget of another maker
+    views = [o for o in widgets if not o["data"]["text/plain"].startswith(OF_OTHERS)]
     assert views
     for view in views:
         assert {"image/png", "text/html", "text/plain"} <= set(view["data"])

@@ -99,7 +99,8 @@ class HeadProfile:
         """Show the profile where a notebook displays it; see :class:`attnscope.ProfileWidget`."""
         import attnscope  # through the front door: what shows a profile stands above what makes one
 
-        return attnscope.ProfileWidget(self)._repr_mimebundle_(**kwargs)
+        bundle = attnscope.ProfileWidget(self)._repr_mimebundle_(**kwargs)
+        return bundle and ({**bundle[0], "text/plain": repr(self)}, bundle[1])
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, HeadProfile):

@@ -117,7 +117,7 @@ def test_without_texts_or_model_it_says_what_to_call(widget):
 def test_a_profile_shows_itself_where_it_is_displayed():
     data, _ = small_profile()._repr_mimebundle_()
     assert {"application/vnd.jupyter.widget-view+json", "image/png", "text/html", "text/plain"} <= set(data)
-    assert "HeadProfile(" in data["text/plain"]
+    assert data["text/plain"] == repr(small_profile())
 
 
 def test_the_view_is_saved(widget, tmp_path):
