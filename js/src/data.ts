@@ -1,5 +1,5 @@
 import { type Signal, signal } from "@preact/signals-core";
-import { type Axis, joinKeys, maxRows, meanRows, sumColumns } from "./attention/axis.js";
+import { type Axis, joinKeys, maxRows, meanRows, sumColumns, type Unit } from "./attention/axis.js";
 import { formOf, isShare } from "./attention/measure.js";
 import { withoutSpecial } from "./attention/special.js";
 import { atEnd, clamp, givenUp, messageOf } from "./basics.js";
@@ -15,6 +15,14 @@ export interface Series {
   heads: Head[];
 }
 
+/** Some keys of every row, with an axis of their own. */
+interface Part {
+  axis: Axis;
+  /** Of the asked key, on that axis. */
+  place: number;
+  blocks: Block[];
+}
+
 export interface Row {
   values: Float32Array;
   /** The share of the row that hidden special tokens had. */
@@ -25,6 +33,8 @@ const BLOCK = 65_536;
 const REQUEST = 262_144;
 /** As many rows of a long text are one block all the same. */
 const LONG_ROWS = 8;
+/** Weights of one head up to which a column is worth computing for a key that is only pointed at. */
+const MOST_POINTED = 2 ** 26;
 const ROWS_KEPT = 4_000_000;
 
 /** Rows that are asked for together; the kernel counts the same for what it sends ahead. */
@@ -99,10 +109,11 @@ export class Data {
       }
       return out;
     }
+    const part = this.#columnPart(key);
     for (let query = 0; query < out.length; query++) {
-      const row = this.#build(series, query, key);
+      const row = this.#build(series, query, part);
       if (!row) return undefined;
-      out[query] = row.values[key] as number;
+      out[query] = row.values[part.place] as number;
     }
     this.#rows.set(name, { values: out, removed: 0 });
     return out;
@@ -142,14 +153,21 @@ export class Data {
 
   needColumns(purpose: string, keys: readonly number[]): void {
     const { queries } = this.state.now;
-    if (keys.length === 0) this.#ask(purpose, [], []);
+    if (keys.length === 0 || this.withheld(keys)) this.#ask(purpose, [], []);
     else if (this.#small) this.need(purpose, queries.value.units.keys());
     else
       this.#ask(
         purpose,
-        keys.flatMap((key) => this.#columnBlocks(key)),
+        keys.flatMap((key) => this.#columnPart(key).blocks),
         this.series,
       );
+  }
+
+  /** Whether columns are of a text so long that they are asked for only once they are pinned. */
+  withheld(keys: readonly number[]): boolean {
+    const { queries, keys: axis, pinned } = this.state.now;
+    if (queries.value.length * axis.value.length <= MOST_POINTED) return false;
+    return keys.some((key) => !pinned.key.value.includes(key));
   }
 
   get #small(): boolean {
@@ -169,18 +187,28 @@ export class Data {
     return this.#block([from, to], [0, kind.value.causal ? Math.min(to, wide) : wide]);
   }
 
-  #columnBlocks(key: number): Block[] {
+  /** The asked key and the special ones, which is all of a row that a column needs. */
+  #columnPart(key: number): Part {
     const { queries, keys } = this.state.now;
     const spans: Span[] = [];
-    const add = (from: number, to: number) => {
-      const last = spans[spans.length - 1];
-      if (last && last[1] === from) spans[spans.length - 1] = [last[0], to];
-      else spans.push([from, to]);
-    };
+    const units: Unit[] = [];
+    let [length, place] = [0, 0];
     keys.value.units.forEach((unit, at) => {
-      if (at === key || (unit.special && !this.state.synced.special_tokens.value)) add(unit.from, unit.to);
+      if (at !== key && (!unit.special || this.state.synced.special_tokens.value)) return;
+      if (at === key) place = units.length;
+      const last = spans[spans.length - 1];
+      if (last && last[1] === unit.from) spans[spans.length - 1] = [last[0], unit.to];
+      else spans.push([unit.from, unit.to]);
+      const to = length + unit.to - unit.from;
+      units.push({ ...unit, from: length, to });
+      length = to;
     });
-    return spans.map((span) => this.#block([0, queries.value.length], span));
+    const { wholeWords } = keys.value;
+    return {
+      axis: { units, unitOf: new Int32Array(0), length, wholeWords },
+      place,
+      blocks: spans.map((span) => this.#block([0, queries.value.length], span)),
+    };
   }
 
   #ask(purpose: string, blocks: readonly Block[], series: readonly Series[]): void {
@@ -243,7 +271,7 @@ export class Data {
     this.#kept = 0;
   }
 
-  #build(series: Series, query: number, key: number | null): Row | undefined {
+  #build(series: Series, query: number, part: Part | null): Row | undefined {
     const { now, synced } = this.state;
     const unit = now.queries.value.units[query];
     if (!unit) return undefined;
@@ -251,9 +279,9 @@ export class Data {
     for (const head of series.heads) {
       const perToken: Row[] = [];
       for (let token = unit.from; token < unit.to; token++) {
-        const raw = key === null ? this.#tokenRow(head, token) : this.#sparseRow(head, token, key);
+        const raw = part ? this.#partOfRow(head, token, part) : this.#tokenRow(head, token);
         if (!raw) return undefined;
-        perToken.push(this.#shape(raw, now.keys.value));
+        perToken.push(this.#shape(raw, part?.axis ?? now.keys.value));
       }
       perHead.push(joinRows(perToken, meanRows));
     }
@@ -282,14 +310,15 @@ export class Data {
     return row;
   }
 
-  /** A row that knows only the asked key and the special ones, which is all a column needs. */
-  #sparseRow(head: Head, token: number, key: number): Float32Array | undefined {
-    const row = new Float32Array(this.state.now.keys.value.length).fill(Number.NaN);
-    for (const block of this.#columnBlocks(key)) {
+  #partOfRow(head: Head, token: number, { axis, blocks }: Part): Float32Array | undefined {
+    const row = new Float32Array(axis.length);
+    let at = 0;
+    for (const block of blocks) {
       const data = this.source.peek(block, head);
       if (!data) return undefined;
       const wide = block.keys[1] - block.keys[0];
-      row.set(data.subarray(token * wide, (token + 1) * wide), block.keys[0]);
+      row.set(data.subarray(token * wide, (token + 1) * wide), at);
+      at += wide;
     }
     return row;
   }

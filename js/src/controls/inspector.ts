@@ -149,6 +149,8 @@ function ranking(context: Context, series: Series, subject: Subject, count: numb
   const signed = formOf(state.now.measure.value) === "signed";
   const values = valuesOf(context, series, subject);
   const axis = (subject.side === "query" ? state.now.keys : state.now.queries).value;
+  if (!values && subject.side === "key" && context.data.withheld(subject.units))
+    return el("p", { class: "hint" }, "Click to pin it: every row has to be looked at for this.");
   if (!values) return waiting(Math.min(count, axis.units.length));
   const top = topPositions(signed ? values.map(Math.abs) : values, count);
   if (top.length === 0) return el("p", { class: "hint" }, "Nothing to attend to here.");

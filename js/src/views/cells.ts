@@ -1,19 +1,21 @@
 import { formOf, isShare } from "../attention/measure.js";
 import { cellSpan } from "../attention/overview.js";
 import { type Domain, domainOf, strengthOf } from "../attention/strength.js";
-import { messageOf, range } from "../basics.js";
+import { givenUp, messageOf, range } from "../basics.js";
 import type { Context } from "../context.js";
 import type { Series } from "../data.js";
 import type { Grain, Visible } from "../draw/heatmap.js";
-import type { Reply } from "../protocol.js";
+import type { Head, Reply } from "../protocol.js";
 
 export const MOST_EXACT = 262_144;
+/** So many rows are exact however long they are. */
+const LONG_ROWS = 64;
 const SIZE = 512;
 
 /** Where the matrix gets its numbers: exact rows, or the overview where there are too many of them. */
 export class Cells {
   #overviews = new Map<string, Reply>();
-  #asked = new Set<string>();
+  #asked = new Map<string, AbortController>();
   #strength: { name: string; of: (value: number) => number; domain: Domain } | undefined;
 
   constructor(
@@ -22,7 +24,8 @@ export class Cells {
   ) {}
 
   isExact(seen: Visible): boolean {
-    return (seen.bottom - seen.top) * this.context.state.now.keys.value.length <= MOST_EXACT;
+    const rows = seen.bottom - seen.top;
+    return rows <= LONG_ROWS || rows * this.context.state.now.keys.value.length <= MOST_EXACT;
   }
 
   /** What the numbers are: an overview is always of weights. */
@@ -38,26 +41,45 @@ export class Cells {
   request(series: Series, seen: Visible): void {
     const { data } = this.context;
     if (this.isExact(seen)) {
+      this.#drop(() => true);
       data.need("matrix", range(seen.top, seen.bottom), [series]);
       return;
     }
     data.need("matrix", [], []);
     const kind = this.context.state.now.kind.value.kind;
-    for (const head of series.heads) {
-      const name = `${kind}|${head}`;
-      if (this.#asked.has(name)) continue;
-      this.#asked.add(name);
-      this.context.source.overview(kind, head, SIZE, this.context.life).then(
-        (reply) => {
-          this.#overviews.set(name, reply);
-          this.changed();
-        },
-        (error: unknown) => {
-          if (this.context.life.aborted) return;
-          this.context.state.page.message.value = messageOf(error);
-          setTimeout(() => this.#asked.delete(name), 5_000);
-        },
-      );
+    const wanted = new Map(series.heads.map((head) => [`${kind}|${head}`, head]));
+    this.#drop((name) => !wanted.has(name));
+    for (const [name, head] of wanted) if (!this.#asked.has(name)) this.#ask(name, kind, head);
+  }
+
+  /** Whether what is seen is still being computed. */
+  waits(series: Series, seen: Visible): boolean {
+    return !this.isExact(seen) && this.#replies(series).length < series.heads.length;
+  }
+
+  #ask(name: string, kind: string, head: Head): void {
+    const controller = new AbortController();
+    this.#asked.set(name, controller);
+    const signal = AbortSignal.any([this.context.life, controller.signal]);
+    this.context.source.overview(kind, head, SIZE, signal).then(
+      (reply) => {
+        this.#overviews.set(name, reply);
+        this.changed();
+      },
+      (error: unknown) => {
+        if (signal.aborted) return;
+        this.context.state.page.message.value = messageOf(error);
+        setTimeout(() => this.#asked.delete(name), 5_000);
+      },
+    );
+  }
+
+  /** Gives up what is no longer looked at, unless it is here. */
+  #drop(unwanted: (name: string) => boolean): void {
+    for (const [name, controller] of this.#asked) {
+      if (this.#overviews.has(name) || !unwanted(name)) continue;
+      controller.abort(givenUp());
+      this.#asked.delete(name);
     }
   }
 
@@ -82,7 +104,7 @@ export class Cells {
     const name = [...shape, ...also, series.heads.join(";"), part, this.#overviews.size].join("|");
     if (this.#strength?.name === name) return this.#strength;
     const arrays = exact ? this.#rows(series, seen) : this.#replies(series).map((reply) => reply.data);
-    const found = domainOf(arrays);
+    const found = domainOf(arrays.map(endsOf));
     const domain = { ...found };
     if (isShare(this.measure(seen))) domain.least = 0;
     if (this.signed(seen)) {
@@ -133,4 +155,27 @@ export class Cells {
       return Math.max(...values);
     };
   }
+}
+
+const ends = new WeakMap<Float32Array, Float32Array>();
+
+/** The least and the most of a row, looked for once; nothing of one without numbers. */
+function endsOf(row: Float32Array): Float32Array {
+  const known = ends.get(row);
+  if (known) return known;
+  const { least, most } = domainOf([row]);
+  const hasNumbers = row.some((value) => value > Number.NEGATIVE_INFINITY);
+  const found = hasNumbers ? Float32Array.of(least, most) : new Float32Array(0);
+  ends.set(row, found);
+  return found;
+}
+
+const sums = new WeakMap<Float32Array, number>();
+
+/** What a row adds up to without what is masked, summed once; 0 where it is not here. */
+export function sumOf(row: Float32Array | undefined): number {
+  if (!row) return 0;
+  const sum = sums.get(row) ?? row.reduce((all, value) => all + (Number.isNaN(value) ? 0 : value), 0);
+  sums.set(row, sum);
+  return sum;
 }

@@ -11,7 +11,7 @@ import type { Side } from "../state.js";
 import { shown } from "../text.js";
 import { type ColumnPaint, TokenColumn } from "./column.js";
 import { legendText } from "./legend.js";
-import { type Line, rowStrengths, strongest } from "./lines.js";
+import { emphasisOf, type Line, rowReaching, rowStrengths, strongest } from "./lines.js";
 import type { View } from "./registry.js";
 import {
   type ColumnWindow,
@@ -59,6 +59,8 @@ class Links implements View {
   readonly #draw = () => this.#paint();
   readonly #ask: (job: () => void) => void;
   #missing = false;
+  /** How many lines there are. */
+  #count = 0;
   #layout: Layout = { width: 0, height: 0, left: 0, right: 0, squares: 0, square: 0 };
   #drawn: Line[] = [];
 
@@ -197,7 +199,7 @@ class Links implements View {
       this.#legend,
       legendText(this.context, series, {
         drawn: this.#drawn.length,
-        all: all.length,
+        all: this.#count,
         missing: this.#missing,
       }),
     );
@@ -220,7 +222,6 @@ class Links implements View {
     const { state, data } = this.context;
     const { active, pinned, measure, threshold } = state.now;
     const [queries, keys] = [new Set(active.query.value), new Set(active.key.value)];
-    const shares = isShare(measure.value);
     const signed = formOf(measure.value) === "signed";
     const { from, to } = visibleRange(window);
     const shownRows = new Set(range(from, to));
@@ -228,6 +229,8 @@ class Links implements View {
     for (const row of mineToo) shownRows.add(row);
     const lines: Line[] = [];
     this.#missing = false;
+    this.#count = 0;
+    const scale = state.synced.color_scale.value;
     series.forEach((one, index) => {
       for (const row of shownRows) {
         const values = data.row(one, row)?.values;
@@ -235,12 +238,12 @@ class Links implements View {
           this.#missing = true;
           continue;
         }
-        const strengths = rowStrengths(values, measure.value, state.synced.color_scale.value);
+        const strengths = rowStrengths(values, measure.value, scale);
         const mine = mineToo.has(row);
-        for (let at = 0; at < values.length; at++) {
+        const found = rowReaching(values, measure.value, scale, threshold.value);
+        this.#count += found.count;
+        for (const at of found.places) {
           const strength = strengths[at] as number;
-          const level = shares ? (values[at] as number) : strength;
-          if (!(level >= threshold.value) || level === 0) continue;
           const emphasis = emphasisOf(mine, keys.has(at), queries.size > 0, keys.size > 0);
           const negative = (values[at] as number) < 0 && signed;
           lines.push({ series: index, query: row, key: at, strength, emphasis, negative });
@@ -266,11 +269,14 @@ class Links implements View {
     const { measure, threshold } = this.context.state.now;
     if (!isShare(measure.value)) return;
     const column = this.context.data.column(one, key);
-    column?.forEach((value, row) => {
-      if (!(value >= threshold.value) || value === 0 || known.has(row)) return;
+    if (!column) return;
+    for (const row of rowReaching(column, measure.value, "linear", threshold.value).places) {
+      if (known.has(row)) continue;
+      const value = column[row] as number;
       lines.push({ series: index, query: row, key, strength: Math.min(1, value), emphasis: 2 });
+      this.#count += 1;
       if (value >= BOLD) bold.add(row);
-    });
+    }
   }
 
   #paintCanvas(series: readonly Series[], windows: { query: ColumnWindow; key: ColumnWindow }): void {
@@ -385,12 +391,6 @@ class Links implements View {
     pen.fillStyle = css([0, 0, 0], 0);
     return canvas;
   }
-}
-
-function emphasisOf(mine: boolean, toKey: boolean, hasQuery: boolean, hasKey: boolean): 0 | 1 | 2 {
-  if (hasQuery && hasKey) return mine && toKey ? 2 : mine || toKey ? 1 : 0;
-  if (hasQuery) return mine ? 2 : 0;
-  return hasKey && toKey ? 2 : 0;
 }
 
 export function createLinks(context: Context): View {

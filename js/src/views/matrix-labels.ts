@@ -1,7 +1,8 @@
 import type { Axis } from "../attention/axis.js";
-import { clamp } from "../basics.js";
+import { clamp, range } from "../basics.js";
 import { bar, type HeatFrame, visibleCells } from "../draw/heatmap.js";
 import type { Palette } from "../draw/palette.js";
+import type { Span } from "../protocol.js";
 import { shown } from "../text.js";
 
 export interface Marks {
@@ -38,6 +39,17 @@ export function tickAt(axis: Axis, at: number, stride: number): number | null {
   return tick < to ? tick : null;
 }
 
+/** The places between two that may have a label: every one, or those of round numbers and the marked one. */
+function candidates(axis: Axis, [from, to]: Span, stride: number, mark: number | null): Iterable<number> {
+  if (stride <= 1) return range(from, to);
+  const found = new Set<number>();
+  const [first, last] = [axis.units[from]?.from ?? 0, axis.units[to - 1]?.to ?? 0];
+  for (let tick = Math.ceil(first / stride) * stride; tick < last; tick += stride)
+    found.add(axis.unitOf[tick] as number);
+  if (mark !== null && mark >= from && mark < to) found.add(mark);
+  return found;
+}
+
 export function paintLabels(
   pen: CanvasRenderingContext2D,
   frame: HeatFrame,
@@ -49,11 +61,12 @@ export function paintLabels(
   const seen = visibleCells(frame);
   const size = clamp(frame.cell * 0.8, 9, 12);
   const font = (bold: boolean) => `${bold ? "600 " : ""}${size.toFixed(1)}px system-ui, sans-serif`;
+  const all = frame.cell >= LEAST;
+  const strideOf = (axis: Axis) => (all ? 1 : strideFor((frame.cell * axis.units.length) / axis.length));
   /** What a place is labelled with; empty for nothing. */
   const label = (axis: Axis, at: number, mark: number | null): string => {
     const unit = axis.units[at];
-    const all = frame.cell >= LEAST;
-    const stride = all ? 1 : strideFor((frame.cell * axis.units.length) / axis.length);
+    const stride = strideOf(axis);
     const tick = tickAt(axis, at, stride);
     if (at !== mark && (tick === null || crowded(at, mark, frame.cell))) return "";
     pen.font = font(at === mark);
@@ -62,14 +75,15 @@ export function paintLabels(
   };
   pen.textBaseline = "middle";
   pen.textAlign = "right";
-  for (let row = seen.top; rows && row < seen.bottom; row++) {
+  const down: Span = [seen.top, rows ? seen.bottom : seen.top];
+  for (const row of candidates(queries, down, strideOf(queries), marks.row)) {
     const y = frame.y + (row + 0.5 - frame.top) * frame.cell;
     if (y < frame.y || y > frame.y + frame.height) continue;
     const text = label(queries, row, marks.row);
     if (text) pen.fillText(clip(pen, text, frame.x - 12), frame.x - 6, y);
   }
   pen.textAlign = "left";
-  for (let column = seen.left; column < seen.right; column++) {
+  for (const column of candidates(keys, [seen.left, seen.right], strideOf(keys), marks.column)) {
     const x = frame.x + (column + 0.5 - frame.left) * frame.cell;
     if (x < frame.x || x > frame.x + frame.width) continue;
     const text = label(keys, column, marks.column);

@@ -9,7 +9,7 @@ import { css, type Palette, rampAt } from "../draw/palette.js";
 import { GridCell } from "../gridcell.js";
 import { makeColorScale } from "../scale.js";
 import { fixed, spoken } from "../text.js";
-import { Cells } from "./cells.js";
+import { Cells, MOST_EXACT, sumOf } from "./cells.js";
 import { removedMass } from "./legend.js";
 import { type Gestures, listen } from "./matrix-gestures.js";
 import { HeatLayer } from "./matrix-heat.js";
@@ -225,20 +225,17 @@ class Matrix extends MatrixWindow implements View, Gestures {
 
   #paintTotals(pen: CanvasRenderingContext2D, series: Series, frame: HeatFrame): void {
     const { data, state } = this.context;
-    const sums = (values: Float32Array | undefined) =>
-      values?.reduce((sum, value) => sum + (Number.isNaN(value) ? 0 : value), 0) ?? 0;
     const seen = visibleCells(frame);
-    const all = range(0, frame.rows).map((row) =>
-      frame.rows * frame.columns <= 262_144 ? data.row(series, row)?.values : undefined,
-    );
+    const few = frame.rows * frame.columns <= MOST_EXACT;
+    const all = few ? range(0, frame.rows).map((row) => data.row(series, row)?.values) : [];
     const columns = new Float32Array(frame.columns);
-    const whole = all.every((row) => row !== undefined);
+    const whole = few && all.every((row) => row !== undefined);
     for (const row of all)
       row?.forEach((value, at) => {
         if (!Number.isNaN(value)) columns[at] = (columns[at] as number) + value;
       });
     const rows = new Map(
-      range(seen.top, seen.bottom).map((row) => [row, sums(data.row(series, row)?.values)]),
+      range(seen.top, seen.bottom).map((row) => [row, sumOf(data.row(series, row)?.values)]),
     );
     paintTotals(
       pen,
@@ -289,7 +286,8 @@ class Matrix extends MatrixWindow implements View, Gestures {
     setText(this.#maskedName, state.synced.special_tokens.value ? "masked" : "masked or hidden");
     const { rows, columns } = this.room;
     const notes = [`${rows} × ${columns}`];
-    if (this.#painted.pooled || !this.#cells.isExact(seen))
+    if (this.#cells.waits(series, seen)) notes.unshift("computing the overview …");
+    else if (this.#painted.pooled || !this.#cells.isExact(seen))
       notes.unshift("overview: largest of neighbours; zoom in for exact numbers");
     if (isShare(state.now.measure.value) && this.#cells.isExact(seen))
       notes.push("bars: sums of rows and columns");

@@ -1,11 +1,13 @@
 import { domainOf } from "../attention/strength.js";
-import { messageOf } from "../basics.js";
+import { clamp, messageOf } from "../basics.js";
 import type { Context } from "../context.js";
 import { rampTable } from "../draw/heatmap.js";
 import type { Palette } from "../draw/palette.js";
 import type { Head } from "../protocol.js";
 
 const TOGETHER = 16;
+/** Weights that are gone through for one answer; of long texts fewer heads come together. */
+const MOST_WEIGHTS = 2 ** 26;
 const SIZE = 48;
 const MOST_PAINTED = 1024;
 /** Longest that new pictures are painted before the frame is shown. */
@@ -44,7 +46,12 @@ export class Thumbnails {
       this.#asking = new AbortController();
       this.#asked.clear();
     }
-    for (let at = 0; at < fresh.length; at += TOGETHER) this.#ask(kind, fresh.slice(at, at + TOGETHER));
+    const { queries, keys } = this.context.state.now;
+    const fitting = Math.floor(MOST_WEIGHTS / (queries.value.length * keys.value.length));
+    const together = clamp(fitting, 1, TOGETHER);
+    // The newest question is answered first.
+    for (let at = fresh.length - (fresh.length % together || together); at >= 0; at -= together)
+      this.#ask(kind, fresh.slice(at, at + together));
   }
 
   #ask(kind: string, heads: Head[]): void {
