@@ -2,6 +2,7 @@ import { type Signal, signal } from "@preact/signals-core";
 import { clamp } from "../basics.js";
 import type { Context } from "../context.js";
 import { checkbox } from "../controls/fields.js";
+import { MOST_COLORED, weightsOf } from "../controls/work.js";
 import { button, el, setAttribute, watch } from "../dom.js";
 import type { EvolutionRequest, FlowRequest, Head } from "../protocol.js";
 import { Asked } from "./asked.js";
@@ -20,7 +21,8 @@ export class FlowChoices {
   /** How many layers the content has gone through where it is followed from; null for all. */
   readonly level: Signal<number | null> = signal(null);
   readonly table: Signal<boolean> = signal(false);
-  readonly #layered: Signal<boolean> = signal(false);
+  /** Until somebody chooses, routes where they do not take long: they need every weight of every layer. */
+  readonly #layered: Signal<boolean | null> = signal(null);
 
   constructor(readonly context: Context) {
     const { state, life } = context;
@@ -68,7 +70,13 @@ export class FlowChoices {
 
   /** Whether routes are shown; cross-attention has none. */
   get isRouted(): boolean {
-    return !this.#layered.value && this.context.state.now.kind.value.keys === null;
+    const kind = this.context.state.now.kind.value;
+    return !(this.#layered.value ?? weightsOf(kind) > MOST_COLORED) && kind.keys === null;
+  }
+
+  /** Whether nothing is here yet of what was asked. */
+  get waits(): boolean {
+    return (this.isRouted ? this.routes : this.layers).answer.value === null;
   }
 
   get query(): number {

@@ -1,6 +1,6 @@
 import { clamp } from "../basics.js";
 import { type Context, paletteOf } from "../context.js";
-import { el, isShortcut, listenTo, onSize, prepare, setAttribute, setStyle, watch } from "../dom.js";
+import { el, isShortcut, listenTo, onSize, prepare, setAttribute, setStyle, setText, watch } from "../dom.js";
 import {
   columnAt,
   type FlowFrame,
@@ -134,7 +134,10 @@ class Flow implements View {
     const { life, state } = this.context;
     if (life.aborted || this.#size.width === 0) return;
     const drawn = this.#read();
-    if (!drawn) return;
+    if (!drawn) {
+      if (this.#choices.waits) setText(this.#note, "computing …");
+      return;
+    }
     const sizes = this.#frame(drawn);
     setStyle(this.#spacer, "width", Math.floor(sizes.left + sizes.columns * sizes.step));
     setStyle(this.#spacer, "height", Math.floor(TOP + sizes.rows * sizes.pitch));

@@ -64,7 +64,7 @@ export function joinBytes(texts: readonly string[]): string[] {
   const out = [...texts];
   const decoder = new TextDecoder("utf-8", { fatal: true });
   for (let at = 0; at < out.length; at++) {
-    const tail = TAIL.exec(out[at] as string);
+    const tail = (out[at] as string).includes("<0x") ? TAIL.exec(out[at] as string) : null;
     if (!tail) continue;
     let bytes = tail[2] as string;
     let next = at + 1;

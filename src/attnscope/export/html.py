@@ -8,8 +8,10 @@ import html
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from attnscope.errors import TooLargeError
 from attnscope.wire.assets import asset
-from attnscope.wire.budget import compressed
+from attnscope.wire.budget import PATIENT, compressed, compressed_within, work
+from attnscope.wire.plan import everything, size_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,8 +42,14 @@ _PAGE = """<!doctype html>
 """
 
 
-def page(capture: Capture, state: Mapping[str, Any], other: Capture | None = None) -> str:
-    """Make one page that holds the whole capture.
+MOST_PAGE = 400_000_000
+"""Most characters of data in one page; browsers hold about 500 million in one piece."""
+
+
+def page(
+    capture: Capture, state: Mapping[str, Any], other: Capture | None = None, *, megabytes: float | None = None
+) -> str:
+    """Make one page that holds the whole capture, or what there is room for.
 
     Parameters
     ----------
@@ -51,13 +59,35 @@ def page(capture: Capture, state: Mapping[str, Any], other: Capture | None = Non
         The public traits to start with.
     other
         The capture it is compared with, if any; it is stored whole too.
+    megabytes
+        Room for data, in units of 10⁶ characters: what is selected is stored first, then what else fits, and the page
+        says what is not. None for all of it.
 
     Returns
     -------
     str
         HTML with its script, style and data inside, and a content policy that allows nothing else.
+
+    Raises
+    ------
+    TooLargeError
+        When a browser could not open a page of all of it, or there is no room for even one head.
     """
-    return page_of(compressed(capture, state, other), capture.model_name)
+    if megabytes is None:
+        whole = 4 / 3 * sum(size_of(one, everything(one)) for one in (capture, other) if one is not None)
+        if whole > MOST_PAGE:
+            raise TooLargeError(
+                f"One page of all of this would hold about {whole / 1e9:.1f} GB, and browsers open at most about "
+                f"{MOST_PAGE / 1e9:.1f} GB. For the selected heads and what else fits, say how much: "
+                "save(path, megabytes=100). The capture itself is kept by capture.save('….safetensors'), and a picture "
+                "by save('….png')."
+            )
+        return page_of(compressed(capture, state, other), capture.model_name)
+    judged = work(capture) <= PATIENT
+    packed = compressed_within(capture, state, other, megabytes=min(megabytes, MOST_PAGE / 1e6), judged=judged)
+    if packed is None:
+        raise TooLargeError(f"In {megabytes} MB there is no room for even one head of this. Give more, or a picture.")
+    return page_of(packed.data, capture.model_name)
 
 
 def page_of(data: bytes, model_name: str, files: tuple[str, str] = ("host.js", "widget.css")) -> str:

@@ -23,6 +23,7 @@ def save(
     other: Capture | None = None,
     *,
     scale: float = 2,
+    megabytes: float | None = None,
 ) -> None:
     """Write a view of a capture to ``.html``, ``.png`` or ``.svg``.
 
@@ -38,16 +39,20 @@ def save(
         What it is compared with.
     scale
         Pixels per CSS pixel of a ``.png``.
+    megabytes
+        Room for the data of an ``.html``; None for all of it.
 
     Raises
     ------
     InputError
         For another suffix.
+    TooLargeError
+        When a browser could not open a page of all of it.
     """
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix == ".html":
-        content = page(capture, state, other).encode()
+        content = page(capture, state, other, megabytes=megabytes).encode()
     elif suffix == ".svg":
         content = drawn(capture, state, other).encode()
     elif suffix == ".png":

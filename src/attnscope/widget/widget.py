@@ -186,7 +186,7 @@ class AttentionWidget(Traits, StandingWidget):
             self._compare = compared
             self._capture = dict(self._described(compared, (self.query, self.key)))
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | os.PathLike[str], *, megabytes: float | None = None) -> None:
         """Write what is on screen to a file; the suffix decides.
 
         Parameters
@@ -194,10 +194,14 @@ class AttentionWidget(Traits, StandingWidget):
         path
             ``.html`` for one interactive page that opens from disk, complete for this capture, with no network;
             ``.png`` or ``.svg`` for a picture.
+        megabytes
+            Room for the data of an ``.html``, in units of 10⁶ characters: the selected heads are stored, and what else
+            fits; the page says what it does not hold. None for all of it, which is refused where no browser could
+            open it. For long texts and big models the page goes without statistics of its heads.
         """
         from attnscope.export.save import save
 
-        save(self.capture, self._state(), path, self.compared)
+        save(self.capture, self._state(), path, self.compared, megabytes=megabytes)
 
     def snapshot(self) -> Snapshot:
         """Give what is on screen now to display without a live view: a picture, and a page to look around in.

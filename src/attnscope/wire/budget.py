@@ -37,9 +37,16 @@ SHRINKS = 1.5
 """How much larger than its compressed form a pack is taken to be at first; what does not fit then is planned anew."""
 
 
+PATIENT = 1 << 36
+"""Most multiplications spent on statistics of the heads for a page that somebody asked for: a minute or two."""
+
+
 def compressed(capture: Capture, state: Mapping[str, Any], other: Capture | None = None) -> bytes:
-    """Pack and compress all of a capture, and of the one it is compared with."""
-    return _gzip(pack(capture, state, other))
+    """Pack and compress all of a capture, and of the one it is compared with.
+
+    Statistics, roles and findings of the heads are left out where they would take longer than :data:`PATIENT`.
+    """
+    return _gzip(pack(capture, state, other, judged=work(capture) <= PATIENT))
 
 
 def compressed_within(

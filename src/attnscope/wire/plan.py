@@ -54,6 +54,15 @@ def everything(capture: Capture) -> Plan:
     return Plan(forms, {attention.kind: _all_heads(attention) for attention in capture.attention.values()})
 
 
+def size_of(capture: Capture, plan: Plan) -> float:
+    """Bytes that a plan's layers take, before compression."""
+    return sum(
+        _layer_bytes(attention.stored[number], plan.forms[attention.kind], heads)
+        for attention in capture.attention.values()
+        for number, heads in plan.heads[attention.kind].items()
+    )
+
+
 def fitting(capture: Capture, kind: str, shown: Sequence[Sequence[int]], room: float, *, more: bool = True) -> Plan:
     """Store what fits.
 

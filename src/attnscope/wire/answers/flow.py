@@ -40,6 +40,7 @@ def flow(question: Question) -> Numbers:
     for row in reversed(range(level)):
         question.go_on()
         for (rows, real), (_, uniform) in zip(*(mixing.blocks(row) for mixing in mixings), strict=True):
+            question.go_on()
             share, chance = nodes[0, row + 1, rows, None] * real, nodes[1, row + 1, rows, None] * uniform
             nodes[:, row] += share.sum(axis=0), chance.sum(axis=0)
             links[row] = _strongest(links[row], share, chance, rows.start, excess)
