@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from tests.browser.test_export import queries_keys
 from tests.browser.widget import Widget
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from playwright.sync_api import Browser, Page
 
@@ -52,20 +53,17 @@ class Opened:
 
 
 @pytest.fixture
-def opened(chromium: Browser) -> Iterator[type]:
+def opened(chromium: Browser) -> Iterator[Callable[..., Opened]]:
     """Opens captures; each in a page of its own."""
-    ends = []
+    with ExitStack() as ends:
 
-    def open_(capture: attnscope.Capture, **given: object) -> Opened:
-        for manager in (live(capture, **given), visit(chromium)):
-            ends.append(manager)
-        channel, seen = ends[-2].__enter__(), ends[-1].__enter__()
-        show(seen.page, channel)
-        return Opened(seen.page, channel)
+        def open_(capture: attnscope.Capture, **given: object) -> Opened:
+            channel = ends.enter_context(live(capture, **given))
+            page = ends.enter_context(visit(chromium)).page
+            show(page, channel)
+            return Opened(page, channel)
 
-    yield open_
-    for manager in reversed(ends):
-        manager.__exit__(None, None, None)
+        yield open_
 
 
 def strongest(capture: attnscope.Capture, head: tuple[int, int], query: int, count: int) -> list[float]:
