@@ -55,6 +55,7 @@ class Benchmark:
 BENCHMARKS = (
     Benchmark("benchmarks.peers.capture", quick=("--quick",), limits=(900, 150)),
     Benchmark("benchmarks.capture_cost", ("--rounds", "5"), ("512", "--rounds", "2")),
+    Benchmark("benchmarks.reading_cost", ("--rounds", "2"), ("512", "1024", "--rounds", "2"), limits=(900, 90)),
     Benchmark("benchmarks.peers.pages", quick=("--quick",), limits=(900, 150)),
     Benchmark("benchmarks.profile_throughput", ("256",), ("24", "--shape", "2", "4"), keeps=False, read=throughput),
 )

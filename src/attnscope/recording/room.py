@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from typing import TYPE_CHECKING, Any
 
+from attnscope.attention.memory import free_bytes
 from attnscope.errors import TooLargeError
 
 if TYPE_CHECKING:
@@ -97,10 +97,3 @@ def free_where(keeping: Keeping) -> int | None:
     if keeping.file is not None:
         return shutil.disk_usage(keeping.file.path.parent).free
     return free_bytes() if keeping.device is not None and keeping.device.type == "cpu" else None
-
-
-def free_bytes() -> int | None:
-    """Memory that is free; None where the system does not say."""
-    if not hasattr(os, "sysconf") or "SC_AVPHYS_PAGES" not in os.sysconf_names:
-        return None
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -1,17 +1,19 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from attnscope import Capture, Tokens
-from attnscope.attention import compute
+from attnscope.attention import compute, memory
 from attnscope.attention.capture import Attention
 from attnscope.attention.layers import QueriesKeys, StoredWeights
 from attnscope.attention.mask import Mask
 from attnscope.errors import InputError, InputTypeError, NotFoundError, TooLargeError
+from tests.unit.largest import largest
 
 N, M = 7, 5
 WORDS = Tokens.of(["[CLS]", "the", "cat", "sat", "on", "mats", "[SEP]"])
@@ -240,8 +242,7 @@ class TestMemory:
 
     @pytest.fixture
     def little_memory(self, monkeypatch):
-        monkeypatch.setattr(os, "sysconf_names", {"SC_AVPHYS_PAGES": 1, "SC_PAGE_SIZE": 2}, raising=False)
-        monkeypatch.setattr(os, "sysconf", {"SC_AVPHYS_PAGES": 250_000, "SC_PAGE_SIZE": 4096}.get, raising=False)
+        monkeypatch.setattr(memory, "free_bytes", lambda: 1_024_000_000)
 
     @pytest.mark.parametrize(("head", "size"), [(None, "6.4"), (0, "1.6")])
     def test_too_large_an_answer_is_refused(self, large, little_memory, head, size):
@@ -254,6 +255,32 @@ class TestMemory:
         np.testing.assert_allclose(rows, 1 / 20_000, rtol=1e-4)
         assert large.overview(0, 0, 2).shape == (2, 2)
 
+    def test_it_says_what_was_asked_and_how_much_that_takes(self, little_memory):
+        """Refused before anything of 32,768 tokens squared is made."""
+        n = 32_768
+        wide = torch.zeros(1, 1, 1).expand(12, n, 2)
+        tokens = Tokens(("a",) * n, np.zeros(n, bool), np.arange(n, dtype=np.int32))
+        c = Capture({"self": Attention("self", {0: QueriesKeys(wide, wide, 1.0, Mask.causal(n, n))}, tokens, tokens)})
+        with largest() as found, pytest.raises(TooLargeError, match="weights of 12 heads, 32,768 queries and 32,768 k"):
+            c.weights(0)
+        assert found.nbytes < 64 * n
+        with pytest.raises(TooLargeError, match=r"scores of 1 head, .* would take 4\.3 GB"):
+            c.scores(0, 1)
+
+    @pytest.mark.skipif(not Path("/proc/meminfo").exists(), reason="reads what Linux says of its memory")
+    def test_memory_that_only_keeps_files_can_be_had(self):
+        told = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
+        free = 1024 * int(told["MemFree"].split()[0])
+        assert memory.free_bytes() >= free / 2
+
+    def test_another_system_is_asked_for_its_pages(self, monkeypatch):
+        monkeypatch.setattr(memory.Path, "read_text", lambda *_, **__: "")
+        monkeypatch.setattr(os, "sysconf_names", {"SC_AVPHYS_PAGES": 1, "SC_PAGE_SIZE": 2}, raising=False)
+        monkeypatch.setattr(os, "sysconf", {"SC_AVPHYS_PAGES": 250_000, "SC_PAGE_SIZE": 4096}.get, raising=False)
+        assert memory.free_bytes() == 1_024_000_000
+
     def test_where_the_system_does_not_say(self, large, monkeypatch):
+        monkeypatch.setattr(memory.Path, "read_text", lambda *_, **__: "")
         monkeypatch.delattr(os, "sysconf", raising=False)
+        assert memory.free_bytes() is None
         assert large.weights(0, 0, queries=slice(0, 4000), keys=[0]).shape == (4000, 1)

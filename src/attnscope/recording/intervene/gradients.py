@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from attnscope.attention.memory import free_bytes
 from attnscope.errors import ModelError, TooLargeError
 from attnscope.recording import models
 from attnscope.recording.intervene.change import Change, scaled
 from attnscope.recording.intervene.losses import loss_of, variants_of
 from attnscope.recording.intervene.subject import with_gradients
-from attnscope.recording.room import ASKED_BYTES, free_bytes
+from attnscope.recording.room import ASKED_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
