@@ -20,6 +20,7 @@ import gc
 import sys
 import time
 import tracemalloc
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -96,13 +97,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         ask(capture(64), 64)  # what is imported at the first look costs once
     for n in lengths:
         c = capture(n)
+        gc.collect()
         for who, ask in [(PRODUCT, product), *READINGS.items(), (THE_DENSE_WAY, dense_overview)]:
             row = Row("reading time", "one layer of 4 heads", n, who, "ms", beside=PRODUCT)
             if who == THE_DENSE_WAY and n > DENSE:
                 sheet.add(row.refused(f"one head's weights alone take {4 * n * n / 2**30:.0f} GiB"), aloud=False)
                 continue
-            taken = grown(lambda ask=ask: ask(c, n))
-            times = timed(lambda ask=ask: ask(c, n), options.rounds, options.limit)
+            taken = grown(partial(ask, c, n))
+            times = timed(partial(ask, c, n), options.rounds, options.limit)
             sheet.add(
                 Row("reading time", "one layer of 4 heads", n, who, "ms", times, PRODUCT),
                 Row("reading memory", "one layer of 4 heads", n, who, "MB", (taken / 1e6,)),
@@ -125,7 +127,6 @@ def timed(run: Callable[[], object], rounds: int, limit: float) -> tuple[float, 
 
 def grown(run: Callable[[], object]) -> float:
     """Bytes that memory grows by at most while something runs."""
-    gc.collect()
     marks = Path("/proc/self/clear_refs")
     if not marks.exists():
         tracemalloc.start()
