@@ -86,7 +86,8 @@ def capture(
     -------
     Capture or list of Capture
         A list where several texts were given. Recomputed weights equal the model's own eager weights (float32: to
-        1e-5); a self-check against the model's real output runs on every layer.
+        1e-5); a self-check against the model's real output runs on every layer. Of a model that several processes run
+        together (tensor parallel), each process calls this with the same arguments, and each gets all heads.
 
     Raises
     ------

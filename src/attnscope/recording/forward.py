@@ -20,7 +20,7 @@ def run_once(model: Any, inputs: Mapping[str, Any]) -> None:
     """Run the model once, without gradients, a cache, or logits nobody reads; see :func:`.failure.explained`."""
     given = arguments(model, inputs, logits_to_keep=1)
     with torch.no_grad(), explained(model, given):
-        model(**given)
+        models.runnable(model)(**given)
 
 
 def arguments(model: Any, inputs: Mapping[str, Any], **options: Any) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def arguments(model: Any, inputs: Mapping[str, Any], **options: Any) -> dict[str
     extra = {name: value for name, value in {"use_cache": False, **options}.items() if name in accepted}
     if "position_ids" in accepted and "position_ids" not in wanted:
         wanted.update(positions_past_padding(model, wanted))
-    device = device_of(model)
+    device = device_of(models.unwrapped(model))
     moved = {name: value.to(device) if isinstance(value, torch.Tensor) else value for name, value in wanted.items()}
     return {**extra, **moved}
 

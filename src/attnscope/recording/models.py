@@ -32,6 +32,12 @@ def require_recordable(model: Any) -> None:
             f"{type(model).__module__}.{type(model).__name__}. Load one with AutoModel.from_pretrained(...). Weights "
             "computed elsewhere go in through attnscope.from_attentions(...) or from_queries_keys(...)."
         )
+    stage: Any = getattr(model, "_pp_stage", None)
+    if stage is not None and stage.pp_size > 1:
+        raise ModelError(
+            f"{type(model).__name__} is run in {stage.pp_size} stages by as many processes (pipeline parallel), and "
+            "this one has not all of its layers. Load it with tensor parallel or a device_map to capture it."
+        )
     for path, module in model.named_modules():
         if isinstance(module, torch.jit.ScriptModule):
             which = f"{type(model).__name__} is" if not path else f"{path} of {type(model).__name__} is"
@@ -63,12 +69,31 @@ def is_encoder_decoder(model: Any) -> bool:
     return hasattr(model, "encoder") and hasattr(model, "decoder")
 
 
+def decoders(model: Any) -> list[nn.Module]:
+    """The decoder of an encoder–decoder, where it can be told."""
+    decoder = model.get_decoder() if hasattr(model, "get_decoder") else None
+    return [decoder] if isinstance(decoder, nn.Module) and decoder is not model else []
+
+
 def unwrapped(model: Any) -> Any:
     """Give the module inside the wrappers of ``torch.compile`` and of parallel training, which share it."""
     model = getattr(model, "_orig_mod", model)
-    if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
+    if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel) or _is_fully_sharded(model):
         return unwrapped(model.module)
     return model
+
+
+def runnable(model: Any) -> Any:
+    """Give what is called for a pass: without wrappers that deal inputs out to devices, or wait for other processes."""
+    if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
+        return runnable(model.module)
+    return model
+
+
+def _is_fully_sharded(model: Any) -> bool:
+    """Whether a model is a wrapper that gathers the parameters of the one inside while it runs."""
+    wrappers = sys.modules.get("torch.distributed.fsdp")
+    return wrappers is not None and isinstance(model, wrappers.FullyShardedDataParallel)
 
 
 def require_known(model: Any, ids: torch.Tensor) -> None:

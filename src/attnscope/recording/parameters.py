@@ -17,7 +17,7 @@ def device_of(model: Any) -> torch.device | None:
     return device if isinstance(device, torch.device) and device.type != "meta" else None
 
 
-def tensor_of(module: nn.Module, name: str) -> torch.Tensor | None:
+def tensor_of(module: nn.Module, name: str, *, split: bool = False) -> torch.Tensor | None:
     """Give a module's own tensor as a plain one, detached; None where it has none, or not all of it here.
 
     Parameters
@@ -26,11 +26,13 @@ def tensor_of(module: nn.Module, name: str) -> torch.Tensor | None:
         Where accelerate offloads it, the numbers are read from where they rest.
     name
         ``"weight"``, ``"bias"`` …
+    split
+        Whether the part that this process has will do, where several share it.
     """
     found = getattr(module, name, None)
     if not isinstance(found, torch.Tensor):
         return None
-    if is_split(found):
+    if is_split(found) and not split:
         return None
     found = here(found)
     return _at_rest(module, name, found.detach()) if found.device.type == "meta" else found.detach()

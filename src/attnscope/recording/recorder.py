@@ -6,8 +6,6 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from attnscope.attention.storage import complete
 from attnscope.attention.tokens import Tokens
 from attnscope.errors import InputError
@@ -30,6 +28,7 @@ from attnscope.recording.generation.steps import Step, Steps
 from attnscope.recording.generation.watch import Generated, final_inputs, is_around, watching_generate
 from attnscope.recording.media.patches import Media
 from attnscope.recording.module_names import ModuleNaming
+from attnscope.recording.ranks.sharing import Sharing
 from attnscope.recording.watch.functions import FunctionWatch
 from attnscope.recording.watch.interface import is_watching, paused, watching
 from attnscope.recording.watch.running import Running
@@ -38,6 +37,8 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable, Sequence
     from types import TracebackType
+
+    import torch
 
     from attnscope.attention.capture import Capture
     from attnscope.attention.given import TokenTexts
@@ -67,6 +68,9 @@ class Recording:
         require_live(live, on_step, type(self._model).__name__ if not self._known else None, keeping.file)
         self._collector = (Collector if self._known else ModuleCollector)(self._wanted, values=values, keeping=keeping)
         self._keeping = keeping
+        self._sharing = Sharing(self._model)
+        self._sharing.require_possible(live=live, to_file=keeping.file is not None)
+        self._collector.ranks = self._sharing.ranks
         self._writes = None if live or not values else Writes(self._paths, lambda: self._is_first_pass, keeping)
         self._collector.writes = self._writes
         self._readouts = None if self._writes is None else Readouts(self._model, self._writes)
@@ -86,7 +90,7 @@ class Recording:
         with ExitStack() as stack:
             stack.callback(self._model.register_forward_pre_hook(self._on_forward, with_kwargs=True).remove)
             stack.callback(self._model.register_forward_hook(self._on_forward_end).remove)
-            for part in _decoders(self._model) if self._pair else []:
+            for part in models.decoders(self._model) if self._pair else []:
                 stack.callback(part.register_forward_pre_hook(self._on_decoder, with_kwargs=True).remove)
             stack.enter_context(self._running)
             if self._writes is not None:
@@ -105,26 +109,33 @@ class Recording:
         assert self._open is not None
         whole = False
         try:
-            if kind is None and self._generated is not None and self._counts.is_one_generation:
-                inputs = final_inputs(self._model, self._generated)
-                if self._steps is None:
-                    self._generating = self._generated  # the pass is a part of generating
-                    run_once(self._model, inputs)
-                else:
-                    self._inputs = self._steps.finished_inputs(inputs)
-            elif self._steps is not None:
-                self._inputs = self._steps.inputs(self._inputs)
-            if self._steps is not None:
-                self._recorded = self._steps.recorded()
-            self._collector.close()
-            if self._writes is not None and self._readouts is not None:
-                self._readouts.close(self._writes.close())
+            with self._sharing.ending(error, lambda: self._counts.ended == self._counts.passes):
+                self._close(kind)
+            if kind is None:
+                self._recorded = self._sharing.gathered(self._recorded)
             whole = kind is None
         finally:
             self._open.close()
             self._open = None
             if not whole and self._keeping.file is not None:
                 self._keeping.file.discard()
+
+    def _close(self, kind: type[BaseException] | None) -> None:
+        """End what is recorded: after generate(), with one pass over all that it wrote."""
+        if kind is None and self._generated is not None and self._counts.is_one_generation:
+            inputs = final_inputs(self._model, self._generated)
+            if self._steps is None:
+                self._generating = self._generated  # the pass is a part of generating
+                run_once(self._model, inputs)
+            else:
+                self._inputs = self._steps.finished_inputs(inputs)
+        elif self._steps is not None:
+            self._inputs = self._steps.inputs(self._inputs)
+        if self._steps is not None:
+            self._recorded = self._steps.recorded()
+        self._collector.close()
+        if self._writes is not None and self._readouts is not None:
+            self._readouts.close(self._writes.close())
 
     def capture(
         self, tokens: TokenTexts | None = None, *, tokenizer: Any = None, key_tokens: TokenTexts | None = None
@@ -174,15 +185,8 @@ class Recording:
         for given in (tokens, key_tokens):
             if given is not None and len(given) != batch:
                 raise InputError(f"The pass was over {batch} inputs, but tokens of {len(given)} were given.")
-        return [
-            self._make(
-                item,
-                None if tokens is None else tokens[item],
-                tokenizer,
-                None if key_tokens is None else key_tokens[item],
-            )
-            for item in range(batch)
-        ]
+        sides = [[None] * batch if given is None else given for given in (tokens, key_tokens)]
+        return [self._make(item, sides[0][item], tokenizer, sides[1][item]) for item in range(batch)]
 
     def _around_generate(self, run: Callable[[], Any], arguments: dict[str, Any]) -> Any:
         """Run generate(): its passes are steps of a live recording; else one over all it wrote follows at the end."""
@@ -228,7 +232,8 @@ class Recording:
             self._collector.batch, self._collector.media = batch_size(inputs), media_count(inputs)
             if isinstance(self._collector, ModuleCollector):
                 self._collector.batches = batch_sizes(inputs)
-            self._collector.expect(self._model, token_counts(inputs))
+            with self._sharing.agreed(inputs, layers=sorted(self._wanted or ()), values=self._writes is not None):
+                self._collector.expect(self._model, token_counts(inputs))
             self._collector.packed = packs.patches_by_text(self._model, inputs)
 
     def _on_forward_end(self, *_: Any) -> None:
@@ -253,7 +258,8 @@ class Recording:
     @property
     def _is_taking(self) -> bool:
         """Whether what is running is to be recorded."""
-        return is_watching(self._on_call) and (self._steps is not None or self._counts.passes <= 1)
+        first = self._steps is not None or self._counts.passes <= 1
+        return is_watching(self._on_call) and first and self._sharing.failed is None
 
     @property
     def _is_first_pass(self) -> bool:
@@ -265,14 +271,17 @@ class Recording:
             return
         self._running.mark(call.module)
         call = replace(call, path=path, frames=self._running.frames_to(call.module))
-        (self._collector if self._steps is None else self._steps).take(call)
+        with self._sharing.held():
+            (self._collector if self._steps is None else self._steps).take(call)
 
     def _on_softmax(self, call: SoftmaxCall) -> None:
         if not self._is_taking:
             return
         call = replace(call, frames=call.frames or self._running.frames_to(call.module))
-        if (self._collector if self._steps is None else self._steps).take_softmax(call):
-            self._running.mark(call.module, softmax=True)
+        with self._sharing.held():
+            if (self._collector if self._steps is None else self._steps).take_softmax(call):
+                self._running.mark(call.module, softmax=True)
+                self._sharing.require_whole(call)
 
     def _step(self, steps: Steps) -> Step:
         """Hand over what was recorded up to now."""
@@ -389,9 +398,3 @@ def record(
         When nothing can be written to ``path``, or the disk is full.
     """
     return Recording(model, layers, values, live, on_step, Keeping.of(dtype, device, path))
-
-
-def _decoders(model: Any) -> list[Any]:
-    """The decoder of an encoder–decoder, where it can be told."""
-    decoder = model.get_decoder() if hasattr(model, "get_decoder") else None
-    return [decoder] if isinstance(decoder, torch.nn.Module) and decoder is not model else []

@@ -61,9 +61,9 @@ class ModuleCollector(Collector):
         layers = [layer_of(call, group, self._masks) for group in range(groups)]
         figures = check.deviations(layers, call)
         seen = [figure for figure in figures if not math.isnan(figure)]
-        written = None
+        written, split = None, self.ranks is not None and self.ranks.splits(call)
         if self.writes is not None and not joins:
-            written = self.writes.attended(call, layers[0], groups, place.part)
+            written = self.writes.attended(call, layers[0], groups, place.part, split=split)
         names = {dtype_name(tensor) for tensor in (call.queries, call.values, call.output)}
         self.recorded.append(
             Recorded(
@@ -77,6 +77,7 @@ class ModuleCollector(Collector):
                 added=call.options.get("added_keys", ()),
                 joins=joins,
                 written=written,
+                split=split,
             )
         )
 

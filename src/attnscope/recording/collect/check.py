@@ -48,9 +48,20 @@ def deviation(
         Largest absolute difference over the sampled rows and all heads, divided by the largest absolute output.
         Rows that see no key are left out; NaN where no row is left, infinity where a number is not finite.
     """
+    rows = sampled_rows(layer, values, output, project)
+    return math.nan if rows is None else relative(*rows)
+
+
+def sampled_rows(
+    layer: QueriesKeys,
+    values: torch.Tensor,
+    output: torch.Tensor,
+    project: Callable[[torch.Tensor], torch.Tensor] | None = None,
+) -> tuple[torch.Tensor, torch.Tensor] | None:
+    """Recompute the few rows that :func:`deviation` compares: those and the real ones; None where none sees a key."""
     seeing = np.flatnonzero(layer.mask.counts() > 0)
     if not seeing.size:
-        return float("nan")
+        return None
     rows = np.unique(_spread(seeing))
     real = output[rows].cpu().float()
     few = _sampled(layer, rows)
@@ -58,7 +69,7 @@ def deviation(
     shared = weights.reshape(few.n_key_heads, -1, few.n_keys) @ to_float32(values)
     heads = torch.from_numpy(shared.reshape(few.n_heads, len(rows), -1)).transpose(0, 1)
     again = heads if project is None else project(heads.flatten(1).to(output)).to(real)
-    return _relative(again, real)
+    return again, real
 
 
 def deviations(layers: Sequence[QueriesKeys], call: AttentionCall) -> list[float]:
@@ -153,7 +164,7 @@ def weights_deviation(weights: torch.Tensor, values: torch.Tensor, output: torch
     rows = np.unique(np.linspace(0, n_queries - 1, SAMPLED_ROWS).round().astype(int))
     shared = values.float().repeat_interleave(n_heads // values.shape[0], dim=0)
     again = weights[:, rows].float() @ shared
-    return _relative(again.transpose(0, 1), output[rows].float())
+    return relative(again.transpose(0, 1), output[rows].float())
 
 
 def _sampled(layer: QueriesKeys, rows: np.ndarray) -> QueriesKeys:
@@ -169,8 +180,8 @@ def _sampled(layer: QueriesKeys, rows: np.ndarray) -> QueriesKeys:
     )
 
 
-def _relative(again: torch.Tensor, real: torch.Tensor) -> float:
-    """Largest difference over the largest real number; infinity where one is not finite."""
+def relative(again: torch.Tensor, real: torch.Tensor) -> float:
+    """Give the largest difference over the largest real number; infinity where one is not finite."""
     worst, largest = float((again - real).abs().max()), float(real.abs().max())
     if not math.isfinite(worst):
         return math.inf

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from attnscope.attention.layers import Layer
     from attnscope.recording.collect.kinds import Place
     from attnscope.recording.collect.written import Writes
+    from attnscope.recording.ranks.shards import Ranks
     from attnscope.recording.watch.calls import AttentionCall, SoftmaxCall
 
 
@@ -77,6 +78,7 @@ class Collector:
         self._serial = 0
         self._called: tuple[_Run, torch.Tensor, torch.Tensor] | None = None
         self.writes: Writes | None = None
+        self.ranks: Ranks | None = None
 
     @property
     def numbers(self) -> dict[Place, list[int]]:
@@ -242,10 +244,12 @@ class Collector:
             place = place._replace(stream=place.stream + run.calls - 1)
             self.numbers.setdefault(place, []).append(run.number)
         added = call.options.get("added_keys", ())
-        written = None
+        written, split = None, self.ranks is not None and self.ranks.splits(call)
         if self.writes is not None and all(isinstance(item, QueriesKeys) for item in items):
-            written = self.writes.attended(call, layers[0], batch, place.part)
-        return Recorded(place, run.number, call.path, tier, items, worst, allowed, unknown, added, written=written)
+            written = self.writes.attended(call, layers[0], batch, place.part, split=split)
+        return Recorded(
+            place, run.number, call.path, tier, items, worst, allowed, unknown, added, written=written, split=split
+        )
 
     def _order(self, call: AttentionCall, run: _Run, layer: Layer) -> np.ndarray:
         """True positions of the tokens of a run, where it is over chunks of them or the model has sorted them."""

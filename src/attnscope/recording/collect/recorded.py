@@ -41,6 +41,8 @@ class Recorded:
         Whether it is one more head of the layer before it.
     written
         What it writes into the residual stream, where that is followed.
+    split
+        Whether its heads are those of this process alone, of a model that several run together.
     """
 
     place: Place
@@ -54,3 +56,4 @@ class Recorded:
     added: tuple[str, ...] = ()
     joins: bool = False
     written: Written | None = None
+    split: bool = False

@@ -23,7 +23,7 @@ from attnscope.attention.arrays import dtype_name
 from attnscope.attention.stream import Norm, Write
 from attnscope.recording.collect import check
 from attnscope.recording.collect.norms import is_norm, read_norm
-from attnscope.recording.parameters import tensor_of
+from attnscope.recording.parameters import here, is_split, tensor_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 SAMPLED = 8
 """Rows that sums are held to."""
+UNLIKE = "the heads' output goes through something else than one linear map"
 UNFOUND = "what its output is added to was not found"
 
 
@@ -51,11 +52,16 @@ class Seen:
 class Written:
     """What a layer writes, for all inputs of a pass; filled in as the pass goes on.
 
-    ``before`` says that a norm comes before the attention, ``added`` holds some rows of what it adds.
+    ``before`` says that a norm comes before the attention, ``added`` holds some rows of what it adds. Where this
+    process has but some of the heads (``split``), ``partial`` holds rows of what they add up to without the bias, and
+    of what the module gave; those are compared, and held to ``allowed``, once the other heads are there.
     """
 
     path: str
     part: str
+    split: bool = False
+    partial: tuple[torch.Tensor, torch.Tensor] | None = None
+    allowed: float = 1e-4
     output: torch.Tensor | None = None
     bias: torch.Tensor | None = None
     check: float = float("nan")
@@ -65,7 +71,7 @@ class Written:
     norm: Norm | None = None
     before: bool = False
     added: torch.Tensor | None = None
-    why: str = "the heads' output goes through something else than one linear map"
+    why: str = UNLIKE
     final: Final | None = None
 
     def item(self, number: int, rows: np.ndarray) -> Write | None:
@@ -131,11 +137,13 @@ class Writes:
         self._pending = None
         self._norms.clear()
 
-    def attended(self, call: AttentionCall, layer: QueriesKeys, items: int, part: str) -> Written:
+    def attended(
+        self, call: AttentionCall, layer: QueriesKeys, items: int, part: str, *, split: bool = False
+    ) -> Written:
         """Start to follow what a layer does with its heads."""
         inputs = [t for frame in call.frames[:-4:-1] if (t := _first((frame.args, frame.kwargs))) is not None]
         self._finish(inputs)
-        written = Written(call.path, part)
+        written = Written(call.path, part, split)
         self._all.append(written)
         self._pending = pending = _Pending(written, call, layer, items, list(self._norms), inputs)
         projection = getattr(call.module, "out_proj", None)
@@ -168,7 +176,12 @@ class Writes:
             return
         seen, pending = Seen(module, given, gave), self._pending
         norm = is_norm(module) and given.shape == gave.shape
-        if pending is not None and pending.made is None and (matrix := _matrix(module)) is not None:
+        matrix = None
+        if pending is not None and pending.made is None:
+            matrix = _matrix(module, split=pending.written.split)
+            if matrix is None and is_split(getattr(module, "weight", None)) and pending.written.why == UNLIKE:
+                pending.written.why = "its output projection is split over several processes, and its heads are not"
+        if pending is not None and matrix is not None:
             self._try_projection(pending, seen, matrix)
         elif pending is not None and pending.sample is not None and pending.sample.fits(gave):
             if norm:
@@ -200,11 +213,15 @@ class Writes:
 
         def project(rows: torch.Tensor) -> torch.Tensor:
             flat = rows.reshape(len(rows), -1).to(matrix)
-            return flat @ matrix if bias is None else flat @ matrix + bias
+            return flat @ matrix if bias is None or written.split else flat @ matrix + bias
 
         own = made.detach().reshape(pending.items, -1, made.shape[-1])
-        written.check = check.deviation(pending.layer, call.values[0], own[0], project)
-        if written.check > tolerance(made):
+        rows = check.sampled_rows(pending.layer, call.values[0], own[0], project)
+        if written.split:
+            written.partial, written.allowed = rows, tolerance(made)
+        elif rows is not None:
+            written.check = check.relative(*rows)
+        if rows is None or written.check > tolerance(made):
             written.why = f"its output projection gives something else (off by {written.check:.1g})"
             return
         written.output = self._keeping.parameter(matrix).reshape(pending.layer.n_heads, -1, matrix.shape[1])
@@ -303,10 +320,10 @@ def tolerance(like: torch.Tensor) -> float:
     return check.TOLERANCE.get(dtype_name(like), 1e-4)
 
 
-def _matrix(module: nn.Module) -> torch.Tensor | None:
-    """The matrix [in, out] of a plain linear module."""
+def _matrix(module: nn.Module, *, split: bool = False) -> torch.Tensor | None:
+    """The matrix [in, out] of a plain linear module; with ``split``, the part of it that this process has will do."""
     is_linear = isinstance(module, nn.Linear)
-    weight = tensor_of(module, "weight") if is_linear or type(module).__name__ == "Conv1D" else None
+    weight = tensor_of(module, "weight", split=split) if is_linear or type(module).__name__ == "Conv1D" else None
     if weight is None or weight.ndim != 2 or not weight.is_floating_point():
         return None
     return weight.T if is_linear else weight
@@ -320,7 +337,7 @@ def _first(values: Any) -> torch.Tensor | None:
 def _tensors(values: Any) -> Iterator[torch.Tensor]:
     if isinstance(values, torch.Tensor):
         if values.is_floating_point() and values.ndim >= 2:
-            yield values
+            yield here(values)
     elif isinstance(values, dict):
         for value in values.values():
             yield from _tensors(value)

@@ -19,6 +19,7 @@ from attnscope.recording.generation.targets import decoder_inputs, has_decoder_i
 from attnscope.recording.intervene.changing import Site, changing
 from attnscope.recording.intervene.readout import Readout, readout_of
 from attnscope.recording.media.inputs import encode_media, is_media
+from attnscope.recording.ranks import shards as ranks
 from attnscope.recording.recorder import record
 
 if TYPE_CHECKING:
@@ -207,6 +208,7 @@ def prepare(
         As :func:`attnscope.capture` does, and for several inputs or padding.
     """
     models.require_recordable(model)
+    ranks.require_one_process(model)
     inputs, tokens = _inputs(model, tokenizer, text, text_pair)
     pair = models.is_transformers(model) and models.is_encoder_decoder(model)
     if decoder_text is not None and not pair:

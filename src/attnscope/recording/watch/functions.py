@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from attnscope.errors import ModelError
+from attnscope.recording.parameters import is_distributed
 from attnscope.recording.watch import multihead
 from attnscope.recording.watch.calls import AttentionCall, SoftmaxCall
 from attnscope.recording.watch.interface import inside_interface, note_softmax
@@ -72,6 +73,7 @@ class FunctionWatch(TorchFunctionMode):
             _require_no_dropout(self._running.innermost, *args, **kwargs)
         if func in SDPA and self._running.innermost is not None:
             _require_padded(self._running.innermost, *args[:1], *kwargs.values())
+            _require_whole(self._running.innermost, *args[:2], *kwargs.values())
         result = func(*args, **kwargs)
         if inside_interface():
             if func in SOFTMAXES and looks_like_attention(args, kwargs, result):
@@ -217,6 +219,15 @@ def _require_padded(frame: Frame, *tensors: Any) -> None:
         raise ModelError(
             f"{frame.path or type(frame.module).__name__} attends over nested tensors, whose inputs differ in length. "
             "Pass padded tensors with a mask, or record one input at a time."
+        )
+
+
+def _require_whole(frame: Frame, *tensors: Any) -> None:
+    if any(is_distributed(tensor) for tensor in tensors):
+        raise ModelError(
+            f"{frame.path or type(frame.module).__name__} attends over tensors that several processes share, so this "
+            "one does not see all queries and keys. Run the model without context parallel; with tensor parallel, let "
+            "the projections give local tensors (use_local_output=True)."
         )
 
 

@@ -1,0 +1,1 @@
+"""Models that several processes run together, each with some of the heads: tensor parallel."""

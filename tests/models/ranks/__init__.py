@@ -1,0 +1,1 @@
+"""Models that two processes run together."""
