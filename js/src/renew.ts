@@ -44,6 +44,7 @@ export function renew(node: HTMLElement, children: readonly (Node | string)[]): 
 const alike = (one: Node, other: Node) => one.nodeName === other.nodeName && keyOf(one) === keyOf(other);
 
 function liken(node: Node, like: Node): void {
+  if (node === like) return;
   if (!(node instanceof HTMLElement && like instanceof HTMLElement)) {
     if (node.nodeValue !== like.nodeValue) node.nodeValue = like.nodeValue;
     return;

@@ -266,9 +266,10 @@ def test_without_a_kernel_it_says_how_a_text_is_opened(view):
     )
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("show", ["scatter", "table"])
-@pytest.mark.parametrize("width", [1200, 420])
+@pytest.mark.parametrize(
+    ("theme", "show", "width"),
+    [("light", "scatter", 1200), ("dark", "table", 1200), ("light", "table", 420), ("dark", "scatter", 420)],
+)
 def test_axe_finds_nothing(page, tmp_path, axe, theme, show, width):
     page.set_viewport_size({"width": width, "height": 900})
     view = opened(page, tmp_path, theme=theme, show=show, ranges={PLAIN: [0.1, None]}, color_by="role")

@@ -17,16 +17,26 @@ export interface Point {
   spread?: { x: number; y: number };
 }
 
-export interface Plot {
+/** Where numbers stand. */
+export interface Plane {
   width: number;
   height: number;
   x: Ends;
   y: Ends;
+}
+
+/** All points, painted anew only when they change. */
+export interface Crowd extends Plane {
   /** Left out of what is asked for: small and faint. */
   others: readonly Point[];
   points: readonly Point[];
-  /** Drawn above all others. */
-  front: readonly Point[];
+}
+
+/** What stands above them, and follows the pointer. */
+export interface Front extends Plane {
+  /** How many points there are, which says how large they are. */
+  count: number;
+  points: readonly Point[];
   /** Numbers that chance alone would give. */
   chance: { x: number; y: number };
   /** What is being marked, in numbers. */
@@ -67,7 +77,7 @@ export interface Places {
   at(left: number, top: number): [number, number];
 }
 
-export function placesOf({ width, height, x, y }: Pick<Plot, "width" | "height" | "x" | "y">): Places {
+export function placesOf({ width, height, x, y }: Plane): Places {
   const wide = Math.max(1, width - MARGINS.left - MARGINS.right);
   const tall = Math.max(1, height - MARGINS.top - MARGINS.bottom);
   return {
@@ -83,7 +93,7 @@ export function placesOf({ width, height, x, y }: Pick<Plot, "width" | "height" 
 /** Radius of a point, by how many there are. */
 export const radiusOf = (count: number): number => (count > FINE ? 2.5 : count > 120 ? 4 : 5);
 
-export function paintScatter(pen: CanvasRenderingContext2D, plot: Plot, palette: Palette): void {
+export function paintCrowd(pen: CanvasRenderingContext2D, plot: Crowd, palette: Palette): void {
   const { width, height } = plot;
   const places = placesOf(plot);
   const [right, bottom] = [width - MARGINS.right, height - MARGINS.bottom];
@@ -107,7 +117,6 @@ export function paintScatter(pen: CanvasRenderingContext2D, plot: Plot, palette:
     pen.fillText(String(tick), MARGINS.left - 7, at);
   }
   stroke(pen, lines);
-  paintChance(pen, plot, places, palette, false);
   const radius = radiusOf(plot.points.length + plot.others.length);
   for (const point of plot.others) disc(pen, point, places, Math.max(1.5, radius / 2));
   pen.strokeStyle = palette.faint;
@@ -115,8 +124,12 @@ export function paintScatter(pen: CanvasRenderingContext2D, plot: Plot, palette:
     disc(pen, point, places, radius);
     if (radius > 3) pen.stroke();
   }
-  paintChance(pen, plot, places, palette, true);
-  for (const point of plot.front) paintFront(pen, point, plot, palette, radius + 2);
+}
+
+export function paintFront(pen: CanvasRenderingContext2D, plot: Front, palette: Palette): void {
+  const places = placesOf(plot);
+  paintChance(pen, plot, places, palette);
+  for (const point of plot.points) paintRinged(pen, point, plot, palette, radiusOf(plot.count) + 2);
   if (plot.brush) {
     const [left, top] = [places.across(plot.brush.x.least), places.up(plot.brush.y.most)];
     const wide = places.across(plot.brush.x.most) - left;
@@ -147,44 +160,37 @@ function stroke(
   pen.stroke();
 }
 
-/** Where chance alone would put a head: dashed lines below the points, and what they are above them. */
-function paintChance(
-  pen: CanvasRenderingContext2D,
-  plot: Plot,
-  places: Places,
-  palette: Palette,
-  named: boolean,
-): void {
+/** Where chance alone would put a head: dashed lines, and what they are. */
+function paintChance(pen: CanvasRenderingContext2D, plot: Front, places: Places, palette: Palette): void {
   const { x, y } = plot.chance;
   const [right, bottom] = [plot.width - MARGINS.right, plot.height - MARGINS.bottom];
   const across = x > plot.x.least && x < plot.x.most ? places.across(x) : null;
   const up = y > plot.y.least && y < plot.y.most ? places.up(y) : null;
-  pen.strokeStyle = named ? palette.ground : palette.faint;
-  pen.fillStyle = palette.faint;
-  const say = (text: string, left: number, top: number) => {
-    pen.lineWidth = 3;
-    pen.strokeText(text, left, top);
-    pen.lineWidth = 1;
-    pen.fillText(text, left, top);
-  };
-  if (!named) {
-    pen.setLineDash([5, 4]);
-    if (across !== null) stroke(pen, [[across, MARGINS.top, across, bottom]]);
-    if (up !== null) stroke(pen, [[MARGINS.left, up, right, up]]);
-    pen.setLineDash([]);
-    return;
-  }
+  pen.lineWidth = 1;
+  pen.strokeStyle = palette.faint;
+  pen.setLineDash([5, 4]);
+  if (across !== null) stroke(pen, [[across, MARGINS.top, across, bottom]]);
+  if (up !== null) stroke(pen, [[MARGINS.left, up, right, up]]);
+  pen.setLineDash([]);
   pen.font = FONT;
   pen.textBaseline = "bottom";
   pen.textAlign = "left";
-  if (across !== null) say("chance", across + 4, bottom - 3);
-  if (up !== null) say("chance", MARGINS.left + 4, up - 3);
+  pen.strokeStyle = palette.ground;
+  pen.fillStyle = palette.faint;
+  const say = (left: number, top: number) => {
+    pen.lineWidth = 3;
+    pen.strokeText("chance", left, top);
+    pen.lineWidth = 1;
+    pen.fillText("chance", left, top);
+  };
+  if (across !== null) say(across + 4, bottom - 3);
+  if (up !== null) say(MARGINS.left + 4, up - 3);
 }
 
-function paintFront(
+function paintRinged(
   pen: CanvasRenderingContext2D,
   point: Point,
-  plot: Plot,
+  plot: Plane,
   palette: Palette,
   radius: number,
 ): void {

@@ -1,4 +1,4 @@
-import { signal } from "@preact/signals-core";
+import { computed, signal } from "@preact/signals-core";
 import { clamp } from "../basics.js";
 import { inkOf, paletteOf } from "../context.js";
 import { setOptions } from "../controls/fields.js";
@@ -22,9 +22,10 @@ import { css } from "../draw/palette.js";
 import {
   type Ends,
   endsOf,
-  type Plot,
+  type Plane,
   type Point,
-  paintScatter,
+  paintCrowd,
+  paintFront,
   placesOf,
   radiusOf,
 } from "../draw/scatter.js";
@@ -48,12 +49,13 @@ export function makeScatter(context: ProfileContext, values: HeadValues): HTMLEl
   const { profile, chosen, frame, hovered } = state;
   const kind = frame.now.kind.value;
   const most = Math.max(...profile.heads);
-  const canvas = el("canvas", { "aria-hidden": "true" });
+  const [canvas, over] = [el("canvas", { "aria-hidden": "true" }), el("canvas", { "aria-hidden": "true" })];
   const point = el("div", { role: "option", tabindex: 0, class: "scatter-point", "aria-selected": "false" });
   const plane = el(
     "div",
     { class: "scatter-plane", role: "listbox", "aria-multiselectable": "true" },
     canvas,
+    over,
     point,
   );
   const size = signal<readonly [number, number]>([0, 0]);
@@ -80,60 +82,72 @@ export function makeScatter(context: ProfileContext, values: HeadValues): HTMLEl
     if (role) return css(roleColor(palette, role.name));
     return cellColor(palette, role === null ? undefined : values.strengthAt(row, head));
   };
-  const plot = (): Plot => {
-    const [xs, ys] = [numbers("x"), numbers("y")];
-    const palette = paletteOf(frame);
+  const ground = computed((): Plane => {
     const [width, height] = size.value;
-    const { passes } = state;
-    const of = (at: number): Point => ({ x: xs[at] as number, y: ys[at] as number, color: color(at) });
-    const there = (at: number) =>
-      headAt(profile, at) !== null && !Number.isNaN((xs[at] ?? NaN) + (ys[at] ?? NaN));
-    const heads = [...xs.keys()].filter(there);
+    return { width, height, x: endsOf(numbers("x")), y: endsOf(numbers("y")) };
+  });
+  /** Places of the heads that have both numbers. */
+  const there = computed(() => {
+    const [xs, ys] = [numbers("x"), numbers("y")];
+    return [...xs.keys()].filter(
+      (place) =>
+        headAt(profile, place) !== null && !Number.isNaN((xs[place] as number) + (ys[place] as number)),
+    );
+  });
+  const pointOf = (place: number): Point => ({
+    x: numbers("x")[place] as number,
+    y: numbers("y")[place] as number,
+    color: color(place),
+  });
+  const paint = () => {
+    const { width, height } = ground.peek();
+    const pen = life.aborted || width === 0 ? null : prepare(canvas, width, height);
+    if (!pen) return;
+    const palette = paletteOf(frame);
+    const passes = state.passes.peek();
+    const [points, others] = [1, 0].map((wanted) => there.peek().filter((place) => passes[place] === wanted));
+    const faint = (others ?? []).map((place) => ({ ...pointOf(place), color: palette.hatch }));
+    paintCrowd(pen, { ...ground.peek(), others: faint, points: (points ?? []).map(pointOf) }, palette);
+  };
+  const ringed = (head: Head, ring: string, named: boolean): Point => {
+    const spread = (axis: "x" | "y") => said(state, chosen[axis].value, head).spread;
+    return {
+      ...pointOf(placeOf(profile, head)),
+      ring,
+      ...(named && { name: shortHeadName(kind, head), spread: { x: spread("x"), y: spread("y") } }),
+    };
+  };
+  const paintOver = () => {
+    const { width, height } = ground.peek();
+    const pen = life.aborted || width === 0 ? null : prepare(over, width, height);
+    if (!pen) return;
+    const palette = paletteOf(frame);
     const selected = frame.now.heads.value;
     const inks = seriesOf(kind, selected, "none");
-    const isNamed = selected.length <= MOST_NAMED;
-    const ringed = (head: Head, ring: string, named: boolean): Point => {
-      const name = named ? shortHeadName(kind, head) : undefined;
-      const spread = (axis: "x" | "y") => said(state, chosen[axis].value, head).spread;
-      return {
-        ...of(placeOf(profile, head)),
-        ring,
-        ...(name && { name, spread: { x: spread("x"), y: spread("y") } }),
-      };
-    };
-    const front = selected
-      .map((head, at) => ringed(head, css(inkOf({ state: frame }, inks, at)), isNamed))
+    const points = selected
+      .map((head, at) => ringed(head, css(inkOf({ state: frame }, inks, at)), selected.length <= MOST_NAMED))
       .concat(hovered.value ? [ringed(hovered.value, palette.ink, true)] : [])
       .filter(({ x, y }) => !Number.isNaN(x + y));
     const about = hovered.value ?? state.head.value;
     const chance = (axis: "x" | "y") => said(state, chosen[axis].value, about).chance;
-    return {
-      width,
-      height,
-      x: endsOf(xs),
-      y: endsOf(ys),
-      others: heads.filter((at) => !passes.value[at]).map((at) => ({ ...of(at), color: palette.hatch })),
-      points: heads.filter((at) => passes.value[at]).map(of),
-      front,
-      chance: { x: chance("x"), y: chance("y") },
-      brush: brush && spanned(brush),
-    };
+    paintFront(
+      pen,
+      {
+        ...ground.peek(),
+        count: there.peek().length,
+        points,
+        chance: { x: chance("x"), y: chance("y") },
+        brush: brush && spanned(brush),
+      },
+      palette,
+    );
+    describe(at);
   };
   const spanned = ({ from, to }: NonNullable<typeof brush>): { x: Ends; y: Ends } => {
-    const [width, height] = size.peek();
-    const places = placesOf({ width, height, x: endsOf(numbers("x")), y: endsOf(numbers("y")) });
+    const places = placesOf(ground.peek());
     const [a, b] = [places.at(...from), places.at(...to)];
     const ends = (side: 0 | 1) => ({ least: Math.min(a[side], b[side]), most: Math.max(a[side], b[side]) });
     return { x: ends(0), y: ends(1) };
-  };
-  let last: Plot | null = null;
-  const paint = () => {
-    const [width, height] = size.peek();
-    if (life.aborted || width === 0) return;
-    last = plot();
-    const pen = prepare(canvas, width, height);
-    if (pen) paintScatter(pen, last, paletteOf(frame));
-    describe(at);
   };
 
   let at: Head = state.head.peek();
@@ -145,9 +159,8 @@ export function makeScatter(context: ProfileContext, values: HeadValues): HTMLEl
     setAttribute(point, "data-x", String(x.value));
     setAttribute(point, "data-y", String(y.value));
     setAttribute(point, "aria-selected", String(frame.now.heads.value.some((one) => sameHead(one, head))));
-    if (!last) return;
-    const places = placesOf(last);
-    const radius = radiusOf(last.points.length + last.others.length) + 4;
+    const places = placesOf(ground.peek());
+    const radius = radiusOf(there.peek().length) + 4;
     const [left, top] = [places.across(x.value) - radius, places.up(y.value) - radius];
     if (!Number.isNaN(left + top))
       setStyle(point, "transform", `translate(${left.toFixed(1)}px, ${top.toFixed(1)}px)`);
@@ -156,8 +169,7 @@ export function makeScatter(context: ProfileContext, values: HeadValues): HTMLEl
     return name;
   };
   const nearest = (left: number, top: number): Head | null => {
-    if (!last) return null;
-    const places = placesOf(last);
+    const places = placesOf(ground.peek());
     const [xs, ys] = [numbers("x"), numbers("y")];
     let [best, found] = [NEAR, -1];
     for (const place of state.places.value) {
@@ -181,7 +193,7 @@ export function makeScatter(context: ProfileContext, values: HeadValues): HTMLEl
     const to = where(event);
     if (brush) {
       brush.to = to;
-      scheduler.paint(paint);
+      scheduler.paint(paintOver);
       return;
     }
     const head = nearest(...to);
@@ -200,7 +212,7 @@ export function makeScatter(context: ProfileContext, values: HeadValues): HTMLEl
   on("pointerup", (event) => {
     const marked = brush;
     brush = null;
-    scheduler.paint(paint);
+    scheduler.paint(paintOver);
     if (!marked) return;
     const add = event.shiftKey || event.ctrlKey || event.metaKey;
     if (Math.hypot(marked.to[0] - marked.from[0], marked.to[1] - marked.from[1]) < DRAG) {
@@ -218,7 +230,7 @@ export function makeScatter(context: ProfileContext, values: HeadValues): HTMLEl
   });
   on("pointercancel", () => {
     brush = null;
-    scheduler.paint(paint);
+    scheduler.paint(paintOver);
   });
   on("pointerleave", () => {
     state.point(null);
@@ -270,8 +282,11 @@ export function makeScatter(context: ProfileContext, values: HeadValues): HTMLEl
   });
   watch(life, () => {
     if (hovered.value === null && !focusedIn(plane)) at = state.head.value;
-    void [size.value, frame.now.heads.value, frame.page.dark.value, values.version.value, state.passes.value];
-    void [chosen.x.value, chosen.y.value, chosen.by.value];
+    void [ground.value, frame.now.heads.value, frame.page.dark.value, values.version.value];
+    scheduler.paint(paintOver);
+  });
+  watch(life, () => {
+    void [ground.value, there.value, frame.page.dark.value, values.version.value, state.passes.value];
     scheduler.paint(paint);
   });
   onSize(plane, life, (width, height) => {

@@ -82,11 +82,26 @@ export function makeTable({ profile: state, scheduler, life }: ProfileContext): 
       return turn * (left - right) || a - b;
     });
   };
+  /** Rows that are there, by the head's place, with what they were made from. */
+  let made = new Map<number, [from: string, line: HTMLElement]>();
   const row = (rank: number): HTMLElement => {
     const at = rows[rank] as number;
     const where = headAt(profile, at) as Head;
     const selected = frame.now.heads.value;
     const chosenAt = selected.findIndex((one) => sameHead(one, where));
+    const isPointed = hovered.value !== null && sameHead(hovered.value, where);
+    const { dark } = frame.page;
+    const from = [
+      rank,
+      rank === current,
+      chosenAt,
+      selected.length,
+      isPointed,
+      chosen.by.value,
+      dark.value,
+    ].join();
+    const known = made.get(at);
+    if (known?.[0] === from) return known[1];
     const role = profile.role(at);
     const name = button(
       { "aria-pressed": String(chosenAt >= 0), tabindex: rank === current ? 0 : -1 },
@@ -95,8 +110,7 @@ export function makeTable({ profile: state, scheduler, life }: ProfileContext): 
     );
     if (chosenAt >= 0)
       setStyle(name, "--ink", css(inkOf({ state: frame }, seriesOf(kind, selected, "none"), chosenAt)));
-    const isPointed = hovered.value !== null && sameHead(hovered.value, where);
-    return el(
+    const line = el(
       "tr",
       {
         "data-for": at,
@@ -117,6 +131,8 @@ export function makeTable({ profile: state, scheduler, life }: ProfileContext): 
         );
       }),
     );
+    made.set(at, [from, line]);
+    return line;
   };
   const blank = (count: number, key: string) => {
     const cell = el("td", { colspan: columns.length + 2, "aria-hidden": "true" });
@@ -130,9 +146,12 @@ export function makeTable({ profile: state, scheduler, life }: ProfileContext): 
     const first = clamp(Math.floor(top / ROW) - BEYOND, 0, Math.max(0, rows.length - 1));
     const last = clamp(Math.ceil((top + tall) / ROW) + BEYOND, 0, rows.length);
     const ranks = Array.from({ length: Math.max(0, last - first) }, (_, at) => first + at);
+    const lines = ranks.map(row);
+    const there = new Set(ranks.map((rank) => rows[rank] as number));
+    made = new Map([...made].filter(([at]) => there.has(at)));
     renew(body, [
       ...(first > 0 ? [blank(first, "above")] : []),
-      ...ranks.map(row),
+      ...lines,
       ...(last < rows.length ? [blank(rows.length - last, "below")] : []),
     ]);
     setAttribute(table, "aria-rowcount", rows.length + 1);

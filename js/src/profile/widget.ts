@@ -59,6 +59,8 @@ async function show(
   const heads = el("div");
   const reading = el("div", { class: "attnscope-reading", hidden: true });
   place.replaceChildren(heads, reading);
+  /** What is open, where it was opened here. */
+  let said = "";
   const opened = signal<unknown>(model.get("opened"));
   follow(
     model,
@@ -73,10 +75,13 @@ async function show(
     opens: () => model.get("_opens") === true && channel?.status.value === "live" && host !== undefined,
     open: async ({ text }) => {
       const [layer, head] = state.head.peek();
+      said = `text ${text} · ${state.label(state.listed.peek())} in layer ${layer}, head ${head}`;
       await channel?.ask({ type: "open", text, statistic: state.listed.peek(), layer, head }, life);
     },
   });
-  showOpened(opened, { heads, reading, root }, host, state, life, () => {
+  const about = () => said;
+  showOpened(opened, { heads, reading, root }, about, host, state, life, () => {
+    said = "";
     opened.value = null;
     if (channel) model.send({ type: "close" });
   });
@@ -86,6 +91,7 @@ async function show(
 function showOpened(
   opened: { value: unknown },
   { heads, reading, root }: { heads: HTMLElement; reading: HTMLElement; root: HTMLElement },
+  about: () => string,
   host: Host | undefined,
   state: ProfileState,
   life: AbortSignal,
@@ -111,7 +117,7 @@ function showOpened(
       },
       "‹ Heads",
     );
-    const bar = el("div", { class: "attnscope profile-bar" }, back);
+    const bar = el("div", { class: "attnscope profile-bar" }, back, el("span", {}, about()));
     watch(mine, () => {
       const { theme } = state.frame.synced;
       const dark = theme.value === "auto" ? hostIsDark() : theme.value === "dark";
