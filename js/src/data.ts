@@ -1,4 +1,5 @@
 import { type Signal, signal } from "@preact/signals-core";
+import type { Lately } from "./ahead.js";
 import { type Axis, joinKeys, maxRows, meanRows, sumColumns, type Unit } from "./attention/axis.js";
 import { formOf, isShare } from "./attention/measure.js";
 import { withoutSpecial } from "./attention/special.js";
@@ -35,6 +36,8 @@ const REQUEST = 262_144;
 const LONG_ROWS = 8;
 /** Weights of one head up to which a column is worth computing for a key that is only pointed at. */
 const MOST_POINTED = 2 ** 26;
+/** What asks beside a view, for the same rows or fewer. */
+const BESIDE = new Set(["inspector", "table"]);
 const ROWS_KEPT = 4_000_000;
 
 /** Rows that are asked for together; the kernel counts the same for what it sends ahead. */
@@ -62,6 +65,7 @@ export class Data {
   #kept = 0;
   #setting = "";
   #asked = new Map<string, AbortController>();
+  #lately: Lately = { blocks: [], next: null };
 
   constructor(
     readonly state: State,
@@ -69,6 +73,11 @@ export class Data {
     readonly life: AbortSignal,
   ) {
     atEnd(life, () => this.#drop(() => true));
+  }
+
+  /** The rows that were asked for last. */
+  get lately(): Lately {
+    return this.#lately;
   }
 
   get series(): Series[] {
@@ -144,11 +153,9 @@ export class Data {
       for (let block = Math.floor(unit.from / tall); block * tall < unit.to; block++)
         starts.add(block * tall);
     }
-    this.#ask(
-      purpose,
-      [...starts].map((from) => this.#rowBlock(from, tall)),
-      series,
-    );
+    const blocks = [...starts].map((from) => this.#rowBlock(from, tall));
+    if (blocks.length > 0 && !BESIDE.has(purpose)) this.#remember(blocks, tall);
+    this.#ask(purpose, blocks, series);
   }
 
   needColumns(purpose: string, keys: readonly number[]): void {
@@ -177,6 +184,19 @@ export class Data {
 
   #block(queries: Span, keys: Span): Block {
     return { kind: this.state.now.kind.value.kind, measure: this.state.now.measure.value, queries, keys };
+  }
+
+  /** Where the reader goes: on from the rows of before, or back. */
+  #remember(blocks: readonly Block[], tall: number): void {
+    const ends = (all: readonly Block[]) => {
+      const starts = all.map(({ queries }) => queries[0]);
+      return [Math.min(...starts), Math.max(...starts)] as const;
+    };
+    const [least, most] = ends(blocks);
+    const before = this.#lately.blocks.length > 0 ? ends(this.#lately.blocks) : null;
+    const from = before && least < before[0] ? least - tall : before && most > before[1] ? most + tall : null;
+    const isThere = from !== null && from >= 0 && from < this.state.now.queries.value.length;
+    this.#lately = { blocks, next: isThere ? this.#rowBlock(from, tall) : null };
   }
 
   /** Whole rows, of which a causal mask hides the end. */

@@ -1,4 +1,5 @@
 import { type ReadonlySignal, signal } from "@preact/signals-core";
+import { fetchAhead } from "./ahead.js";
 import { atEnd, clamp, givenUp } from "./basics.js";
 import type { Context } from "./context.js";
 import { makeAbsent } from "./controls/absent.js";
@@ -83,6 +84,7 @@ export function mount(
   followLook(root, context, live, table.forget);
   const painted = followWork(root, context);
   fetchTokens(context, () => painted.value);
+  fetchAhead(context);
   atEnd(life, () => {
     if (!root.classList.contains(LEAVING)) root.remove();
   });
@@ -191,14 +193,22 @@ function followWork(root: HTMLElement, context: Context): ReadonlySignal<boolean
     state.follow();
     void [page.table.value, page.narrow.value, page.wideHeads.value, page.message.value];
   };
+  const isBusy = () => source.pending.value + scheduler.pending.value > 0;
+  const say = () => {
+    if (painted.peek()) return;
+    setAttribute(root, "data-painted", "true");
+    painted.value = true;
+  };
   whenIdle(
     life,
     () => {
       follow();
       setAttribute(root, "data-ready", "false");
-      return source.pending.value + scheduler.pending.value === 0;
+      return !isBusy();
     },
     () => {
+      say();
+      if (isBusy()) return;
       setAttribute(root, "data-ready", "true");
       removeLeaving(root);
     },
@@ -210,10 +220,7 @@ function followWork(root: HTMLElement, context: Context): ReadonlySignal<boolean
       follow();
       return source.shown.value + scheduler.pending.value === 0;
     },
-    () => {
-      setAttribute(root, "data-painted", "true");
-      painted.value = true;
-    },
+    say,
   );
   return painted;
 }

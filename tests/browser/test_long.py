@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import ExitStack
 from functools import cache
 from typing import TYPE_CHECKING
@@ -137,6 +138,27 @@ def test_hundreds_of_head_switches_leave_a_handful_of_answers(opened):
     assert channel.replies("overview") - before["overview"] <= 3
     assert channel.replies("weights") - before["weights"] <= 12
     assert len(channel.requests("weights")) + len(channel.requests("overview")) <= 40
+
+
+def test_the_next_head_is_here_before_it_is_asked_for(opened):
+    there, capture = opened(long(), query=TOKENS - 5), long()
+    widget, channel = there.widget, there.channel
+    widget.wait()
+
+    def rows() -> list[list[int]]:
+        return [one["queries"] for one in channel.requests("weights") if one["heads"] == [[0, 1]]]
+
+    pinned = [TOKENS - 8, TOKENS]
+    until = time.monotonic() + 60
+    while pinned not in rows() or widget.root.get_attribute("data-ready") != "true":
+        assert time.monotonic() < until
+        there.page.wait_for_timeout(100)
+    widget.head(0, 1).click()
+    listed = widget.numbers("Layer 0 · Head 1")
+    assert listed == pytest.approx(strongest(capture, (0, 1), TOKENS - 5, len(listed)), abs=1e-6)
+    ahead = sum(b - a for a, b in rows()) * 4 * TOKENS
+    assert ahead <= 5_000_000
+    assert channel.requests("statistic") == []
 
 
 def test_views_of_a_long_text_say_what_python_says(opened):
