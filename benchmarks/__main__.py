@@ -18,10 +18,9 @@ from benchmarks import apart, rows
 from benchmarks.machine import facts
 from benchmarks.plot import plot
 from benchmarks.report import report
-from benchmarks.throughput import throughput
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from benchmarks.rows import Row
 
@@ -38,18 +37,12 @@ class Benchmark:
         What it is told, in a whole run and in a quick one.
     limits
         Seconds it may take, in a whole run and in a quick one.
-    keeps
-        Whether it writes its rows to a file it is given with ``--json``.
-    read
-        Makes rows of what it prints, where it writes none.
     """
 
     name: str
     whole: tuple[str, ...] = ()
     quick: tuple[str, ...] = ()
     limits: tuple[int, int] = (600, 90)
-    keeps: bool = True
-    read: Callable[[str], list[Row]] | None = None
 
 
 BENCHMARKS = (
@@ -57,7 +50,7 @@ BENCHMARKS = (
     Benchmark("benchmarks.capture_cost", ("--rounds", "5"), ("512", "--rounds", "2")),
     Benchmark("benchmarks.reading_cost", ("--rounds", "2"), ("512", "1024", "--rounds", "2"), limits=(900, 90)),
     Benchmark("benchmarks.peers.pages", quick=("--quick",), limits=(900, 150)),
-    Benchmark("benchmarks.profile_throughput", ("256",), ("24", "--shape", "2", "4"), keeps=False, read=throughput),
+    Benchmark("benchmarks.profile_throughput", quick=("--quick",), limits=(900, 150)),
 )
 
 
@@ -110,17 +103,15 @@ def measured(benchmark: Benchmark, arguments: list[str], limit: float, folder: P
     Returns
     -------
     list of Row
-        Its rows; where it failed, those it had by then and one with the reason.
+        Its rows, which it writes to a file it is given with ``--json``; where it failed, those it had by then and one
+        with the reason.
     str
-        The tables it printed, where it keeps no rows of its own.
+        The tables it printed.
     """
     file = folder / f"{benchmark.name}.json"
     file.unlink(missing_ok=True)
-    keep = ["--json", str(file)] if benchmark.keeps else []
-    done = apart.run(["-m", benchmark.name, *arguments, *keep], limit)
+    done = apart.run(["-m", benchmark.name, *arguments, "--json", str(file)], limit)
     found = rows.read(file)
-    if benchmark.read is not None and not done.reason:
-        found += benchmark.read(done.output)
     if done.reason:
         found.append(rows.Row("left out", benchmark.name, 0, "reason", "", note=done.reason))
     tables = "\n".join(line for line in done.output.splitlines() if line.startswith("|"))

@@ -122,6 +122,12 @@ class Rows:
         return found
 
     @cached_property
+    def largest(self) -> np.ndarray:
+        """Largest weight of each row: [rows]."""
+        found: np.ndarray = self.weights.max(axis=-1)
+        return found
+
+    @cached_property
     def ascending(self) -> np.ndarray:
         """Each row's weights in ascending order; keys it does not see come first, as 0: float32 [rows, keys]."""
         return np.sort(self.weights, axis=-1)

@@ -64,8 +64,7 @@ class Share:
 
 def max_of_rows(rows: Rows) -> np.ndarray:
     """Largest weight of each row."""
-    largest: np.ndarray = rows.weights.max(axis=-1)
-    return largest
+    return rows.largest
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from threading import local
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 
-from attnscope.analysis.blocks import Rows, block_of, sharing_masks
+from attnscope.analysis.blocks import Block, Rows, block_of, sharing_masks
 from attnscope.analysis.targets import Class, Offset, Sink, Window
 from attnscope.attention import compute
 from attnscope.attention.arrays import to_float32
@@ -23,7 +24,7 @@ from attnscope.attention.layers import QueriesKeys
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from attnscope.analysis.blocks import Block, Target
+    from attnscope.analysis.blocks import Target
     from attnscope.attention.capture import Attention
     from attnscope.attention.layers import Layer
 
@@ -35,6 +36,9 @@ _LEAST = -200.0
 """Stands for scores of minus infinity, whose product with a weight of 0 is no number; its exponential is 0 too."""
 _FEW = 8
 """Columns are added up one by one if they are at most this part of all."""
+
+_WORTH_CUTTING = 64
+"""Keys that have to go for a block to be made without them."""
 
 _Members = list[tuple[int, "Layer"]]
 
@@ -58,7 +62,7 @@ class Stack(NamedTuple):
 
 
 def stacks(attention: Attention, *, content: bool = False) -> Iterator[Stack]:
-    """Go through every head's rows; each row of each head comes once.
+    """Go through every head's rows; each row of each head comes once, and its weights are gone when the next comes.
 
     Parameters
     ----------
@@ -70,10 +74,20 @@ def stacks(attention: Attention, *, content: bool = False) -> Iterator[Stack]:
         parts = [_Part(members) for members in _fitting(sharing)]
         rows = max(1, CELLS // (n_keys * max(len(part.heads) for part in parts)))
         for first in range(0, n_queries, rows):
-            block = block_of(attention, mask, slice(first, min(first + rows, n_queries)), content)
-            marks = Marks(block)
+            marks = Marks(_seen(block_of(attention, mask, slice(first, min(first + rows, n_queries)), content)))
             for part in parts:
                 yield Stack(part.layers, part.heads, part.rows(marks))
+
+
+def _seen(block: Block) -> Block:
+    """Leave out keys that come after all that the block's queries see, in causal models most of those of a text."""
+    if block.queries is not block.keys or not block.positions.size:
+        return block
+    stop = max(int(np.flatnonzero(block.allowed.any(axis=0)).max()), int(block.positions.max())) + 1
+    if len(block.keys) - stop < _WORTH_CUTTING:
+        return block
+    keys = block.keys.take(np.arange(stop))
+    return Block(block.positions, block.allowed[:, :stop], block.queries, keys, block.content)
 
 
 def _fitting(members: _Members) -> Iterator[_Members]:
@@ -114,32 +128,32 @@ class _Part:
             return _scored(marks, self._scored)
         block = marks.block
         each = [[layer.weight_rows(head, block.positions) for head in range(layer.n_heads)] for layer in self._given]
-        weights = block.rows(np.concatenate([np.stack(heads) for heads in each])).weights
-        return StackRows(block, np.ascontiguousarray(weights), marks)
+        given = np.concatenate([np.stack(heads) for heads in each])[..., : len(block.keys)]
+        return StackRows(block, np.ascontiguousarray(block.rows(given).weights), marks)
 
 
 def _joined(layers: Sequence[QueriesKeys]) -> QueriesKeys:
-    """Make one layer of several that are alike, in float32."""
-    queries, keys, sinks = (
+    """Make one layer of several that are alike, in float32, whose queries are scaled."""
+    queries, keys, sinks, bias = (
         None if some[0] is None else torch.cat([torch.from_numpy(to_float32(array)) for array in some])
-        for some in ([getattr(layer, name) for layer in layers] for name in ("queries", "keys", "sinks"))
+        for some in ([getattr(layer, name) for layer in layers] for name in ("queries", "keys", "sinks", "bias"))
     )
-    return replace(layers[0], queries=queries, keys=keys, sinks=sinks, values=None)
+    assert queries is not None
+    first = layers[0]
+    return replace(first, queries=queries * first.scale, keys=keys, sinks=sinks, bias=bias, values=None, scale=1.0)
 
 
 def _scored(marks: Marks, layer: QueriesKeys) -> StackRows:
     """Compute the weights of a block's rows from queries and keys, and what comes cheap on the way."""
     block = marks.block
-    scores = compute.score_rows(layer, None, block.positions)
-    if block.content:
-        scores.masked_fill_(torch.from_numpy(~block.allowed), -torch.inf)
+    scores = _scores(layer, block)
     strongest = scores.numpy().argmax(axis=-1)
     peak = scores.gather(-1, torch.from_numpy(strongest)[..., None])
     peak.masked_fill_(peak == -torch.inf, 0)
     scores -= peak
-    if block.content or layer.bias is not None or not layer.mask.is_full:
+    if not marks.sees_all or layer.bias is not None:
         scores.clamp_(min=_LEAST)
-    weights = torch.from_numpy(np.exp(scores.numpy()))
+    weights = torch.from_numpy(np.exp(scores.numpy(), out=_room("weights", scores.shape)))
     total = weights.sum(-1, keepdim=True)
     mean = torch.from_numpy(_dot(weights.numpy(), scores.numpy()))
     seeing = torch.where(total > 0, total, 1)[..., 0]
@@ -154,6 +168,42 @@ def _scored(marks: Marks, layer: QueriesKeys) -> StackRows:
         strongest=strongest, entropy=entropy.numpy(), total=(total / whole)[..., 0].numpy()
     )
     return rows
+
+
+def _scores(layer: QueriesKeys, block: Block) -> torch.Tensor:
+    """Scores of a block's rows, minus infinity where they do not look: float32 [heads, rows, keys]."""
+    n_keys, positions = len(block.keys), block.positions
+    if layer.bias is not None or layer.softcap is not None:
+        scores = compute.score_rows(layer, None, positions)[..., :n_keys].contiguous()
+    else:
+        shape = (layer.n_key_heads, layer.group_size * len(positions), n_keys)
+        rows = layer.queries[:, _places(positions)].reshape(*shape[:2], layer.width)
+        found = torch.bmm(rows, layer.keys[:, :n_keys].mT, out=torch.from_numpy(_room("scores", shape)))
+        scores = found.view(layer.n_heads, len(positions), n_keys)
+    if not block.allowed.all():
+        scores.masked_fill_(torch.from_numpy(~block.allowed), -torch.inf)
+    return scores
+
+
+def _places(positions: np.ndarray) -> Any:
+    """Positions as an index, a slice where they follow each other, which copies nothing."""
+    n = len(positions)
+    if n and positions[-1] - positions[0] == n - 1:
+        return slice(int(positions[0]), int(positions[-1]) + 1)
+    return torch.from_numpy(positions)
+
+
+_rooms = local()
+
+
+def _room(name: str, shape: Sequence[int]) -> np.ndarray:
+    """Give this thread's memory for the numbers of a block: new memory costs more than filling it."""
+    size = int(np.prod(shape))
+    held: np.ndarray | None = getattr(_rooms, name, None)
+    if held is None or held.size < size:
+        held = np.empty(size, np.float32)
+        setattr(_rooms, name, held)
+    return held[:size].reshape(shape)
 
 
 class Marks:
@@ -175,7 +225,12 @@ class Marks:
         """How far each key is from the query: float32 [rows, keys]."""
         return np.abs(self.offsets)
 
-    @property
+    @cached_property
+    def sees_all(self) -> bool:
+        """Whether every query sees every key."""
+        return bool(self.block.allowed.all())
+
+    @cached_property
     def looks_back(self) -> bool:
         """Whether no query sees a later key."""
         positions = self.block.positions
@@ -225,9 +280,18 @@ class StackRows(Rows):
         return np.maximum(np.log(total) - _dot(self.weights, logs) / total, 0)
 
     @cached_property
+    def largest(self) -> np.ndarray:
+        """Largest weight of each row: [heads, rows]."""
+        found: np.ndarray = np.take_along_axis(self.weights, self.strongest[..., None], axis=-1)[..., 0]
+        return found
+
+    @cached_property
     def ascending(self) -> np.ndarray:
         """Each row's weights in ascending order; keys it does not see come first, as 0: float32 [heads, rows, keys]."""
-        return np.sort(self.weights.view(np.int32), axis=-1).view(np.float32)  # as they are not negative; it is quicker
+        found = _room("ascending", self.weights.shape)
+        np.copyto(found, self.weights)
+        found.view(np.int32).sort(axis=-1)  # weights are not negative, and whole numbers are sorted more quickly
+        return found
 
     def share(self, target: Target) -> np.ndarray:
         """Weight on the keys of a pattern: [heads, rows]; NaN for rows that see none of them."""

@@ -15,7 +15,6 @@ from benchmarks.peers.conductor import Worker, in_rounds
 from benchmarks.plot import plot
 from benchmarks.report import number, report
 from benchmarks.rows import Row, Sheet, Spread, ratio, read
-from benchmarks.throughput import throughput
 
 TIME = "capture time"
 PLAIN = Row(TIME, "GPT-2", 512, "plain pass", "ms", (100.0, 110.0, 90.0), "plain pass", paired=True)
@@ -101,8 +100,8 @@ def test_a_benchmark_past_its_limit_is_a_row(tmp_path):
 
 
 def test_the_command_goes_on_after_a_failure(tmp_path, monkeypatch, capsys):
-    table = Benchmark("tests.unit.benchmarks.printing", keeps=False, read=throughput)
-    monkeypatch.setattr(command, "BENCHMARKS", (Benchmark("tests.unit.benchmarks.broken"), table))
+    both = Benchmark("tests.unit.benchmarks.broken"), Benchmark("tests.unit.benchmarks.printing")
+    monkeypatch.setattr(command, "BENCHMARKS", both)
     command.main(["--out", str(tmp_path / "out")])
     text = (tmp_path / "out" / "report.md").read_text()
     assert "ZeroDivisionError: nothing to divide by" in text
@@ -152,8 +151,3 @@ def test_workers_that_fail_are_left_out_and_the_others_asked_on():
         found = in_rounds({"goes": goes, "ends": ends, "absent": absent}, 3, 60, refused.__setitem__)
     assert found == {"goes": [{"round": 0}, {"round": 1}, {"round": 2}]}
     assert refused == {"absent": "ModuleNotFoundError: no such package", "ends": "had enough"}
-
-
-def test_other_tables_are_not_taken_for_a_profile():
-    with pytest.raises(ValueError, match="No table with a column 'texts per second'"):
-        throughput("| a | b |\n|---|---|\n| 1 | 2 |")
