@@ -142,6 +142,21 @@ def test_the_prompt_s_tokens_stand_before_the_answer_s():
         attnscope.from_logprobs({**PROMPT, "prompt_token_ids": [5, 99, 11]})
 
 
+def test_choices_stand_in_the_order_of_their_numbers():
+    choices = [{"index": at, "logprobs": {"content": [entry(name, -1.0)]}} for at, name in ((1, "b"), (0, "a"))]
+    assert [list(each.tokens) for each in attnscope.from_logprobs({"choices": choices})] == [["a"], ["b"]]
+
+
+def test_a_prompt_that_is_told_with_every_chunk_stands_there_once():
+    found = attnscope.from_logprobs([PROMPT, PROMPT])
+    assert list(found.tokens) == [" cat", " sat", " on", " on"]
+
+
+def test_what_is_above_0_by_rounding_alone_is_0():
+    (number,) = attnscope.from_logprobs([entry("a", 3e-7)]).logprobs
+    assert number == 0
+
+
 def test_a_choice_without_log_probabilities_is_left_out_aloud():
     answer = {"choices": [CHAT["choices"][0], {"index": 1, "logprobs": None, "message": {}}]}
     with pytest.warns(AttnscopeWarning, match="Left out, for want of log-probabilities: choice 1"):
