@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from benchmarks import apart, rows
 from benchmarks.machine import facts
 from benchmarks.plot import plot
-from benchmarks.report import report
+from benchmarks.report import put_into, report
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,7 +47,7 @@ class Benchmark:
 
 BENCHMARKS = (
     Benchmark("benchmarks.peers.capture", quick=("--quick",), limits=(900, 150)),
-    Benchmark("benchmarks.capture_cost", ("--rounds", "5"), ("512", "--rounds", "2")),
+    Benchmark("benchmarks.capture_cost", ("--rounds", "3"), ("512", "--rounds", "2")),
     Benchmark("benchmarks.reading_cost", ("--rounds", "2"), ("512", "1024", "--rounds", "2"), limits=(900, 90)),
     Benchmark("benchmarks.peers.pages", quick=("--quick",), limits=(900, 150)),
     Benchmark("benchmarks.profile_throughput", quick=("--quick",), limits=(900, 150)),
@@ -62,6 +62,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--quick", action="store_true", help="small models and short texts: shows that all of it works")
     parser.add_argument("--transformer-lens", metavar="PYTHON", help="an interpreter that has TransformerLens")
     parser.add_argument("--out", type=Path, default=Path("build/benchmarks"), metavar="FOLDER")
+    parser.add_argument("--into", type=Path, metavar="FILE", help="also put the tables between this file's markers")
     options = parser.parse_args(argv)
     unknown = [name for name in options.names if name not in known]
     if unknown:
@@ -83,7 +84,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         if tables:
             printed[name] = tables
         write(found, printed, options.out)
-    print((options.out / "report.md").read_text(encoding="utf-8"))
+    made = (options.out / "report.md").read_text(encoding="utf-8")
+    print(made)
+    if options.into:
+        options.into.write_text(put_into(options.into.read_text(encoding="utf-8"), made), encoding="utf-8")
 
 
 def measured(benchmark: Benchmark, arguments: list[str], limit: float, folder: Path) -> tuple[list[Row], str]:

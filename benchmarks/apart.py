@@ -8,6 +8,9 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
+OUT_OF_MEMORY = ("can't allocate memory", "Cannot allocate memory", "MemoryError")
+"""What is said where more is asked for than there is."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -74,7 +77,6 @@ def why(code: int, complaint: str) -> str:
     if code == -signal.SIGKILL:
         return "ended by the system, as it does when memory runs out"
     lines = [line.strip() for line in complaint.splitlines() if line.strip()]
-    memory = next((line for line in lines if "can't allocate memory" in line or line.startswith("MemoryError")), None)
-    if memory:
+    if any(sign in line for line in lines for sign in OUT_OF_MEMORY):
         return "needs more memory than is free"
     return lines[-1][:200] if lines else f"ended with code {code}"

@@ -11,6 +11,7 @@ from benchmarks.rows import Row, Spread, ratio
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+START, END = "<!-- the last run -->", "<!-- its end -->"
 SPREAD_FROM = 2
 """Samples from which on the lowest and the highest are shown."""
 GROWTH_FROM = 256
@@ -40,6 +41,34 @@ def report(rows: list[Row], machine: dict[str, str], printed: dict[str, str]) ->
     for name, text in printed.items():
         parts += [f"## As printed by {name}", text]
     return "\n\n".join(parts) + "\n"
+
+
+def put_into(text: str, made: str) -> str:
+    """Put a report into a longer text, between its markers, its headings one level down and without its title.
+
+    Parameters
+    ----------
+    text
+        What has a line `START` and, below it, a line `END`.
+    made
+        The report.
+
+    Returns
+    -------
+    str
+        The text with the report in place of what was between the markers.
+
+    Raises
+    ------
+    ValueError
+        A marker is missing.
+    """
+    before, start, rest = text.partition(START)
+    _, end, after = rest.partition(END)
+    if not (start and end):
+        raise ValueError(f"The file has no place for the report: it needs a line {START!r} and, below it, {END!r}.")
+    body = made.partition("\n\n")[2].replace("\n## ", "\n### ")
+    return f"{before}{START}\n\n{body}\n{END}{after}"
 
 
 def section(question: str, rows: list[Row]) -> list[str]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 TIME, MEMORY, KEPT = "capture time", "memory while capturing, above the plain pass's", "kept of a capture"
 OTHERS = (PATTERNS, CACHE)
-ROUNDS = {models.GPT2: {128: 7, 512: 5, 2048: 3, 4096: 2}, models.LLAMA: {128: 7, 512: 5, 2048: 3, 4096: 3}}
+ROUNDS = {models.GPT2: {128: 5, 512: 5, 2048: 2, 4096: 2}, models.LLAMA: {512: 5, 2048: 3, 4096: 2}}
 QUICK = {models.SMALL_GPT2: {256: 3}}
 SHARE_OF_MEMORY = 0.85
 """Of what is free, which one way may take."""

@@ -31,11 +31,11 @@ def _with_a_kernel(folder: str, tokens: int, path: Path) -> dict[str, float]:
     from benchmarks.first_paint import chromium, first_paint
 
     capture = _captured(folder, tokens)
+    if folder != "-":
+        capture.save(path)
     with chromium() as browser:
         one = first_paint(browser, capture)
         layer = first_paint(browser, capture, heads=first_layer(capture))
-    if folder != "-":
-        capture.save(path)
     return {"sent": one.nbytes, "layer": layer.nbytes, "program": one.script}
 
 

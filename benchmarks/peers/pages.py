@@ -48,13 +48,13 @@ class Case:
     tokens: int
     made: tuple[str, ...]
     rounds: int = 0
-    patience: int = 60
+    patience: int = 40
 
 
 ALL = (US, SAVED, HEAD_VIEW, MODEL_VIEW, CIRCUITS)
 WHOLE = (
     Case(128, ALL, 3),
-    Case(512, (US, SAVED, HEAD_VIEW, CIRCUITS), 3),
+    Case(512, (US, SAVED, HEAD_VIEW, CIRCUITS), 2),
     Case(2048, (US,)),
     Case(32768, (US,)),
 )

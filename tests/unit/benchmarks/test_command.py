@@ -13,7 +13,7 @@ from benchmarks.__main__ import Benchmark
 from benchmarks.growth import exponent
 from benchmarks.peers.conductor import Worker, in_rounds
 from benchmarks.plot import plot
-from benchmarks.report import number, report
+from benchmarks.report import END, START, number, put_into, report
 from benchmarks.rows import Row, Sheet, Spread, ratio, read
 
 TIME = "capture time"
@@ -64,6 +64,15 @@ def test_growth_is_not_said_of_one_length():
     assert exponent([512, 512], [1.0, 2.0]) is None
     assert exponent([512, 1024], [0.0, 2.0]) is None
     assert exponent([1, 2, 4], [3.0, 12.0, 48.0]) == pytest.approx(2)
+
+
+def test_a_report_takes_the_place_of_the_last_one():
+    text = f"# Ours\n\n{START}\n\nold\n{END}\n\nmore\n"
+    again = put_into(put_into(text, report([PLAIN], {"cores": "2"}, {})), report([OURS], {"cores": "4"}, {}))
+    assert again.startswith(f"# Ours\n\n{START}\n\ncores 4.\n\n### Capture time\n")
+    assert again.endswith(f"\n{END}\n\nmore\n")
+    with pytest.raises(ValueError, match="has no place for the report"):
+        put_into("# Ours\n", "")
 
 
 @pytest.mark.parametrize("suffix", ["svg", "png"])
@@ -134,6 +143,7 @@ def test_a_report_tells_nothing_of_whose_machine_it_is(tmp_path):
         (0, "a warning", ""),
         (-9, "", "ended by the system, as it does when memory runs out"),
         (1, "Traceback\n  RuntimeError: can't allocate memory: 9\nbye", "needs more memory than is free"),
+        (1, "RuntimeError: unable to mmap 9 bytes: Cannot allocate memory (12)", "needs more memory than is free"),
         (1, "Traceback\n\nValueError: no  \n", "ValueError: no"),
         (3, "", "ended with code 3"),
     ],
