@@ -135,7 +135,9 @@ def _parts(response: Any) -> list[Mapping[Any, Any]]:
     parts = [a_mapping(part, f"chunk {at}") for at, part in enumerate(response)]
     if parts and all("token" in part for part in parts):
         return [{"content": parts}]
-    whole = [part["response"] for part in parts if part.get("type") in ("response.completed", "response.incomplete")]
+    whole = [
+        part.get("response") for part in parts if part.get("type") in ("response.completed", "response.incomplete")
+    ]
     return [a_mapping(whole[-1], "response")] if whole else parts
 
 

@@ -180,6 +180,7 @@ def changed(**part):
         ("<html>busy</html>", "is a string, and not JSON"),
         ("[" * 100_000, "is a string, and not JSON"),
         ({"choices": {"0": 1}}, "choices is {'0': 1}, expected a list"),
+        ([{"type": "response.completed"}], "response is missing or null, expected an object"),
         ({"choices": ["x"]}, r"choices\[0\] is 'x', expected an object"),
         ({"choices": [{"index": "a"}]}, "index is 'a', expected the number of the choice"),
         ({"choices": [{"logprobs": {"content": "ab"}}]}, "content is 'ab', expected a list"),
@@ -246,7 +247,9 @@ def test_a_damaged_answer_gives_an_answer_or_our_own_error(whole, data):
         (part, name) for part in walked(answer) for name in (part if isinstance(part, dict) else range(len(part)))
     ]
     for part, name in data.draw(st.lists(st.sampled_from(places), min_size=1, max_size=3)):
-        if isinstance(part, list):
+        if data.draw(st.booleans()) and len(part) > 1:
+            part.pop(*([name, None] if isinstance(part, dict) else []))
+        elif isinstance(part, list):
             part[name % len(part)] = data.draw(ANYTHING)
         else:
             part[name] = data.draw(ANYTHING)
