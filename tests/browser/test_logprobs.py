@@ -219,8 +219,7 @@ def test_no_token_becomes_anything_but_text(page, tmp_path):
     expect(details(widget).locator(".ranking")).to_contain_text("<b>other</b>")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 420])
+@pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 420)])
 def test_axe_finds_nothing_and_text_stands_out(page, tmp_path, axe, local, theme, width):
     page.set_viewport_size({"width": width, "height": 800})
     widget = opened(page, tmp_path, [local, local], token=4, theme=theme)
