@@ -180,6 +180,14 @@ def test_the_strip_says_how_far_to_trust(page, tmp_path, captured):
     assert float(facts["off the model’s own"].removeprefix("≤ ")) == pytest.approx(worst, rel=0.6)
 
 
+def test_the_strip_says_what_is_kept_and_how_far_that_moves_weights(page, tmp_path, minilm):
+    captured = attnscope.capture(minilm.model, minilm.tokenizer, SENTENCE, dtype="bfloat16")
+    widget = opened(page, tmp_path, captured)
+    row = widget.inspector.locator(".honesty > div").filter(has_text="kept in bfloat16")
+    most = max(captured["self"].error.values())
+    assert most <= float(row.locator("dd").inner_text().removeprefix("weights ± ")) <= most + 0.01
+
+
 def test_findings_are_folded_and_select_their_heads(page, tmp_path):
     rng = np.random.default_rng(0)
     layers = [rng.dirichlet(np.ones(7), size=(4, 7)).astype("f4") for _ in range(2)]

@@ -6,8 +6,14 @@ import { renew } from "../renew.js";
 import type { Habits } from "./chips.js";
 
 const CLOSE = 1e-3;
-const number = (value: number) =>
-  value === 0 ? "0" : Math.abs(value) < 0.01 ? value.toExponential(0) : value.toFixed(2);
+
+/** What a number is at most, in one digit or two places. */
+export function atMost(value: number): string {
+  if (value >= 0.01) return (Math.ceil(value * 100 - 1e-9) / 100).toFixed(2);
+  if (value <= 0) return "0";
+  const unit = 10 ** Math.floor(Math.log10(value));
+  return (Math.ceil(value / unit - 1e-9) * unit).toExponential(0);
+}
 
 export function rowSums({ row_sums: sums }: Notes): { text: string; whole: boolean } | null {
   if (!sums) return null;
@@ -36,14 +42,14 @@ export function honesty({ state, life }: Context, habits: Habits): HTMLElement {
     if (notes.masked !== null) facts.push(["masked", share(notes.masked)]);
     facts.push(["rows that see no key", notes.blind === 0 ? "none" : `${notes.blind}, left out`]);
     if (notes.dtype) facts.push(["computed in", notes.dtype]);
-    if (notes.kept) facts.push([`kept in ${notes.kept.dtype}`, `weights ± ${number(notes.kept.error)}`]);
-    if (notes.check !== null) facts.push(["off the model’s own", `≤ ${number(notes.check)}`]);
+    if (notes.kept) facts.push([`kept in ${notes.kept.dtype}`, `weights ± ${atMost(notes.kept.error)}`]);
+    if (notes.check !== null) facts.push(["off the model’s own", `≤ ${atMost(notes.check)}`]);
     const { unchecked } = notes;
     const all = unchecked.length === layers.length;
     if (unchecked.length > 0)
       facts.push(["not checked", all ? "every layer" : `layers ${shortened(unchecked)}`]);
     else facts.push(["checked", `${layers.length} of ${layers.length} layers`]);
-    if (notes.error) facts.push(["stored to within", number(notes.error)]);
+    if (notes.error) facts.push(["stored to within", atMost(notes.error)]);
     renew(
       list,
       facts.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))),

@@ -286,8 +286,8 @@ def _stored(attention: Attention) -> Iterator[Finding]:
         yield Finding(
             "stored",
             "warning" if most > STORED else "info",
-            f"Queries and keys are kept in {attention.stored[layer].dtype}, which moves weights by at most {most:.2g} "
-            f"(layer {layer}). Capture with dtype=None to keep them as the model computes them.",
+            f"Queries and keys are kept in {attention.stored[layer].dtype}, which moves weights by at most "
+            f"{_at_most(most)} (layer {layer}). Capture with dtype=None to keep them as the model computes them.",
             most,
             STORED,
             tuple(
@@ -297,6 +297,12 @@ def _stored(attention: Attention) -> Iterator[Finding]:
                 for head in range(attention.stored[number].n_heads)
             ),
         )
+
+
+def _at_most(value: float) -> str:
+    """Write a bound in two digits, rounded up."""
+    unit = 10.0 ** (np.floor(np.log10(value)) - 1)
+    return f"{np.ceil(value / unit - 1e-9) * unit:.2g}"
 
 
 def _unverified(attention: Attention) -> Iterator[Finding]:
