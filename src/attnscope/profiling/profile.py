@@ -47,6 +47,20 @@ def profile(
 ) -> HeadProfile:
     """Profile every head of a model over many texts.
 
+    >>> heads = profile(model, tokenizer, "corpus.jsonl", resume="corpus.profile")     # doctest: +SKIP
+    >>> heads.top("induction")                                                         # doctest: +SKIP
+
+    On several processes or machines, with the same result:
+
+    >>> from distributed import Client                                                 # doctest: +SKIP
+    >>> torch.set_num_threads(1)                                                       # doctest: +SKIP
+    >>> client = Client(n_workers=8, threads_per_worker=1)                             # doctest: +SKIP
+    >>> profile(load_model, tokenizer, texts, engine="dask", client=client)            # doctest: +SKIP
+
+    The cost on a processor: for texts of 80 tokens about 1.4 times the model's own time, as much as reading eager
+    weights takes; from 512 tokens on less than those, about 1.7 times. Texts are run in batches of about equal length,
+    their weights are computed and measured a block of rows at a time, and no more than a block of them is ever held.
+
     Memory does not grow with the number of texts, and the result does not depend on the engine, on the number of its
     workers, or on the order in which they finish: every bit is the same, also after a crash and with workers lost on
     the way. That holds for the same texts, batch size, number of torch's threads (``torch.get_num_threads()`` here is

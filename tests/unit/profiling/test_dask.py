@@ -12,7 +12,7 @@ pytest.importorskip("distributed", reason="dask.distributed comes with attnscope
 from distributed import Client, LocalCluster
 
 from attnscope import profile
-from attnscope.errors import InputError, MissingPackageError, ModelError
+from attnscope.errors import AttnscopeError, InputError, MissingPackageError, ModelError
 from tests.unit.profiling.corpus import bert, pair, texts
 
 SMALL = {"progress": False, "batch_size": 2, "statistics": ["entropy", "sink_share", "induction", "previous_token_hit"]}
@@ -127,6 +127,33 @@ def test_texts_are_drawn_while_the_run_goes_on(client):
         ahead.append(drawn - done * settings.shard_size)
     assert len(ahead) == 15
     assert max(ahead) <= (AHEAD * 2 + 2) * settings.shard_size
+
+
+def test_workers_without_the_package():
+    with (
+        LocalCluster(
+            n_workers=1, threads_per_worker=1, dashboard_address=None, host="127.0.0.1", silence_logs=50
+        ) as own,
+        Client(own, set_as_default=False) as opened,
+    ):
+        opened.run(_hide)
+        with pytest.raises(AttnscopeError, match=r"worker of the dask cluster.*No module named.*Each needs attnscope"):
+            profile(*pair("bert"), texts()[:20], engine="dask", client=opened, **SMALL)
+        left = opened.run(lambda dask_worker: [name for name in dask_worker.plugins if name.startswith("attnscope")])
+        assert list(left.values()) == [[]]
+
+
+def _hide():
+    """Make a worker one on which the package is not installed."""
+
+    class Absent:
+        def find_spec(self, name, path=None, target=None):
+            if name.split(".")[0] == "attnscope":
+                raise ModuleNotFoundError(f"No module named {name!r}")
+
+    sys.meta_path.insert(0, Absent())
+    for name in [name for name in sys.modules if name.split(".")[0] == "attnscope"]:
+        del sys.modules[name]
 
 
 def test_without_dask(monkeypatch):

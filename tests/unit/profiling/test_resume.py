@@ -2,11 +2,13 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+import torch
 from safetensors import safe_open
 
 from attnscope import HeadProfile, profile
@@ -97,6 +99,65 @@ profile(*pair("gpt2"), texts()[:100], resume={str(path)!r}, **{SMALL!r})
     assert ended.returncode == 9
     assert HeadProfile.load(path).ranges == ((0, 32),)
     assert profile(*pair("gpt2"), texts()[:100], resume=path, **SMALL) == unbroken
+
+
+@pytest.mark.parametrize("when", ["half written", "written but not in place", "in place"])
+def test_killed_while_the_file_is_written(unbroken, tmp_path, when):
+    """What was in place before stays whole, or the new one is; nothing in between."""
+    path = tmp_path / "run.profile"
+    script = f"""
+import os, signal
+from pathlib import Path
+from attnscope import profile
+from attnscope.attention import storage
+from attnscope.profiling import ledger
+from tests.unit.profiling.corpus import pair, texts
+ledger._SHARE, when, written = 1e9, {when!r}, []
+real_write, real_replace = storage._write_arrays, Path.replace
+def write(arrays, metadata, unfinished):
+    real_write(arrays, metadata, unfinished)
+    written.append(unfinished)
+    if len(written) == 3 and when == "half written":
+        os.truncate(unfinished, os.path.getsize(unfinished) // 2)
+        os.kill(os.getpid(), signal.SIGKILL)
+def replace(self, target):
+    if len(written) == 3 and when == "written but not in place":
+        os.kill(os.getpid(), signal.SIGKILL)
+    real_replace(self, target)
+    if len(written) == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+storage._write_arrays, Path.replace = write, replace
+profile(*pair("gpt2"), texts()[:100], resume={str(path)!r}, **{SMALL!r})
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", script], check=False, env=dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path))
+    )
+    assert ended.returncode == -signal.SIGKILL
+    assert HeadProfile.load(path).ranges == ((0, 48 if when == "in place" else 32),)
+    assert profile(*pair("gpt2"), texts()[:100], resume=path, **SMALL) == unbroken
+
+
+def test_interrupted_while_the_model_runs(model, unbroken, tmp_path):
+    """Ctrl-C keeps what was counted, and leaves the model as it was."""
+    path, ran = tmp_path / "run.profile", []
+    network = model[0]
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+
+    def interrupt(*_):
+        ran.append(1)
+        if len(ran) == 20:
+            raise KeyboardInterrupt
+
+    handle = network.h[0].register_forward_hook(interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            profile(*model, texts()[:100], resume=path, **SMALL)
+    finally:
+        handle.remove()
+    assert HeadProfile.load(path).ranges == ((0, 32),)
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in network.modules())
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    assert profile(*model, texts()[:100], resume=path, **SMALL) == unbroken
 
 
 def results(model, settings, some):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -126,7 +126,16 @@ def _carrying(client: Any, subject: Subject) -> Iterator[str]:
             f"The model or its tokenizer cannot be sent to the workers ({error}). Hand in a function that loads "
             "the model instead: profile(load_model, tokenizer, texts, engine='dask', client=client)."
         ) from error
-    client.register_plugin(_Carried(name, packed), name=name)
+    try:
+        client.register_plugin(_Carried(name, packed), name=name)
+    except Exception as error:
+        with suppress(Exception):  # no worker may have it; the reason is the first error
+            client.unregister_worker_plugin(name)
+        raise AttnscopeError(
+            f"A worker of the dask cluster cannot take the model ({error}). Each needs attnscope, torch and "
+            "transformers in the versions that are installed here, and the code the model and its tokenizer are made "
+            "of."
+        ) from error
     try:
         yield name
     finally:
