@@ -7,6 +7,7 @@ import { HeadMap } from "./headmap.js";
 import { type AskedValues, headValues, pairLabel } from "./headvalues.js";
 import { makeHits } from "./hits.js";
 import { makeRoleLegend } from "./rolelegend.js";
+import { MOST_UNASKED, weightsOf } from "./work.js";
 
 /** The head map, what it is coloured by, and what that says. */
 export function headSection(context: Context): HTMLElement[] {
@@ -41,16 +42,26 @@ export function headSection(context: Context): HTMLElement[] {
   ];
 }
 
-/** What takes long for a long text or a big model is computed when somebody asks for it. */
+/** What takes long for a long text or a big model is computed when somebody asks for it, and says so meanwhile. */
 function makeInsist({ state, life }: Context, values: AskedValues): HTMLElement {
   const go = button({ class: "small" }, () => values.insist());
-  const element = el("p", { class: "hint withheld" }, "Not computed yet: it needs every weight. ", go);
+  const hint = el("span");
+  const element = el("p", { class: "hint withheld" }, hint, " ", go);
   watch(life, () => {
-    const { heads, queries } = state.now.kind.value;
-    element.hidden = !values.withheld.value;
-    const count = heads.reduce((sum, one) => sum + one, 0).toLocaleString("en");
-    const length = queries.text.length.toLocaleString("en");
-    setText(go, `colour ${count} heads of ${length} tokens by ${values.question.value.label}`);
+    void values.version.value;
+    const kind = state.now.kind.value;
+    const { name, label } = values.question.value;
+    const isWithheld = values.withheld.value;
+    const isAwaited = name !== "" && name !== "pair" && values.label !== label;
+    element.hidden = !isWithheld && !(isAwaited && weightsOf(kind) > MOST_UNASKED);
+    go.hidden = !isWithheld;
+    const count = kind.heads.reduce((sum, one) => sum + one, 0).toLocaleString("en");
+    const length = kind.queries.text.length.toLocaleString("en");
+    setText(
+      hint,
+      isWithheld ? "Not computed yet: it needs every weight." : `computing the ${label} of ${count} heads …`,
+    );
+    setText(go, `colour ${count} heads of ${length} tokens by ${label}`);
   });
   return element;
 }

@@ -29,3 +29,13 @@ export function byNumber(
     return sign * (left - right);
   });
 }
+
+/** Says so where heads were compared on a part of the text. */
+export function comparedNote({ info }: Reply): string {
+  const parts = (["queries", "keys"] as const).flatMap((side) => {
+    const [compared, all] = Array.isArray(info?.[side]) ? info[side] : [];
+    const what = side === "keys" ? "groups of keys" : "queries";
+    return Number(compared) < Number(all) ? [`${compared} ${what} of ${all}`] : [];
+  });
+  return parts.length > 0 ? ` · compared over ${parts.join(", ")}` : "";
+}

@@ -11,10 +11,10 @@ import { shortHeadName, spokenHeadName } from "../headname.js";
 import type { Head, KindInfo, Reply } from "../protocol.js";
 import { sameHead } from "../state.js";
 import { fixed, words } from "../text.js";
-import { byNumber, headsOf, numberOf } from "./grid-order.js";
+import { byNumber, comparedNote, headsOf, numberOf } from "./grid-order.js";
 import { clip } from "./matrix-labels.js";
 import type { View } from "./registry.js";
-import { Thumbnails } from "./thumbnails.js";
+import { scaled, Thumbnails } from "./thumbnails.js";
 
 const LEAST = 34;
 const MOST = 92;
@@ -177,6 +177,7 @@ class Grid implements View {
     const visible = this.#visible();
     this.#later(() => {
       this.#thumbnails.want(this.#visible().map((at) => this.#shown.heads[at] as Head));
+      this.#sayNote();
     });
     const pen = prepare(this.#canvas, width, height);
     const done = this.#thumbnails.inTime(() => pen && this.#paintHeads(pen, visible));
@@ -197,9 +198,15 @@ class Grid implements View {
       "aria-selected",
       String(state.now.heads.value.some((one) => sameHead(one, head))),
     );
+    this.#sayNote();
+  }
+
+  #sayNote(): void {
+    const { heads } = this.#shown;
+    const waits = this.#thumbnails.waits ? " · computing …" : "";
     setText(
       this.#note,
-      `${heads.length.toLocaleString("en")} heads, each from 0 to its own largest weight · click opens a head, shift-click adds it${this.#shown.note ?? ""}`,
+      `${heads.length.toLocaleString("en")} heads, each from 0 to its own largest weight${waits} · click opens a head, shift-click adds it${this.#shown.note ?? ""}`,
     );
   }
 
@@ -349,12 +356,6 @@ class Grid implements View {
   }
 }
 
-/** Keeps the shape of a rectangle that is taller than wide, or the other way round. */
-function scaled({ width, height }: HTMLCanvasElement, size: number): [number, number] {
-  const scale = size / Math.max(width, height, 1);
-  return [Math.max(1, width * scale), Math.max(1, height * scale)];
-}
-
 function orderOf(kind: KindInfo, by: string, reply: Reply): Order {
   const heads = headsOf(kind);
   const value = (head: Head) => numberOf(kind, reply, head);
@@ -376,16 +377,6 @@ function orderOf(kind: KindInfo, by: string, reply: Reply): Order {
       return found ? roleLabel(found.name) : NO_ROLE;
     },
   };
-}
-
-/** Says so where heads were compared on a part of the text. */
-function comparedNote({ info }: Reply): string {
-  const parts = (["queries", "keys"] as const).flatMap((side) => {
-    const [compared, all] = Array.isArray(info?.[side]) ? info[side] : [];
-    const what = side === "keys" ? "groups of keys" : "queries";
-    return Number(compared) < Number(all) ? [`${compared} ${what} of ${all}`] : [];
-  });
-  return parts.length > 0 ? ` · compared over ${parts.join(", ")}` : "";
 }
 
 export function createGrid(context: Context): View {

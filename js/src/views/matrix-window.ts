@@ -5,6 +5,9 @@ import type { HeatFrame } from "../draw/heatmap.js";
 import type { GridCell } from "../gridcell.js";
 import { clampViewport, fitCell, type Room, revealCell, type Viewport, zoomAt } from "./viewport.js";
 
+/** Pixels of a cell of which nothing can be told. */
+const TINY = 0.2;
+
 /** A window on a matrix, or on several as one, that is panned and zoomed, and a cell in it where the keyboard is. */
 export abstract class MatrixWindow {
   readonly zooming: HTMLElement;
@@ -17,8 +20,8 @@ export abstract class MatrixWindow {
     this.zooming = el(
       "div",
       { class: "zoom", role: "group", "aria-label": "Zoom" },
-      small("Zoom out", "−", () => this.zoom(1 / 1.5)),
-      small("Zoom in", "+", () => this.zoom(1.5)),
+      small("Zoom out", "−", () => this.zoom(1 / this.#step)),
+      small("Zoom in", "+", () => this.zoom(this.#step)),
       small("fit the whole matrix", "fit", () => this.fit()),
     );
   }
@@ -50,6 +53,11 @@ export abstract class MatrixWindow {
   /** Shows the whole from the next painting on. */
   protected restart(): void {
     this.#view = { top: 0, left: 0, cell: 0 };
+  }
+
+  /** Far from where cells can be told apart, a step is larger. */
+  get #step(): number {
+    return this.#view.cell < TINY ? 5 : 1.5;
   }
 
   zoom(factor: number, x = this.room.width / 2, y = this.room.height / 2): void {

@@ -54,6 +54,11 @@ export class Thumbnails {
       this.#ask(kind, fresh.slice(at, at + together));
   }
 
+  /** Whether pictures are on their way. */
+  get waits(): boolean {
+    return this.#asked.size > 0;
+  }
+
   #ask(kind: string, heads: Head[]): void {
     const { source, life, state } = this.context;
     const signal = AbortSignal.any([life, this.#asking.signal]);
@@ -131,4 +136,10 @@ function paint({ cells, tall, wide }: Picture, table: Uint8ClampedArray): HTMLCa
   });
   pen.putImageData(image, 0, 0);
   return canvas;
+}
+
+/** Keeps the shape of a rectangle that is taller than wide, or the other way round. */
+export function scaled({ width, height }: HTMLCanvasElement, size: number): [number, number] {
+  const scale = size / Math.max(width, height, 1);
+  return [Math.max(1, width * scale), Math.max(1, height * scale)];
 }
