@@ -18,7 +18,7 @@ GROWTH_FROM = 256
 """Tokens from which on growth is fitted: below that, what does not depend on the text weighs too much."""
 
 
-def report(rows: list[Row], machine: dict[str, str], printed: dict[str, str]) -> str:
+def report(rows: list[Row], machine: dict[str, str]) -> str:
     """Give the whole report.
 
     Parameters
@@ -27,8 +27,6 @@ def report(rows: list[Row], machine: dict[str, str], printed: dict[str, str]) ->
         What was measured, in the order in which questions are to stand.
     machine
         Facts about the machine.
-    printed
-        Tables other benchmarks printed, under their names.
 
     Returns
     -------
@@ -38,8 +36,6 @@ def report(rows: list[Row], machine: dict[str, str], printed: dict[str, str]) ->
     parts = ["# Benchmarks", ", ".join(f"{name} {value}" for name, value in machine.items()) + "."]
     for question in unique(row.question for row in rows):
         parts += section(question, [row for row in rows if row.question == question])
-    for name, text in printed.items():
-        parts += [f"## As printed by {name}", text]
     return "\n\n".join(parts) + "\n"
 
 
