@@ -13,7 +13,7 @@ from attnscope.analysis.statistics import STATISTICS
 if TYPE_CHECKING:
     from attnscope.analysis.blocks import Target
     from attnscope.attention.capture import Attention
-    from attnscope.profiling.stacked import StackRows
+    from attnscope.profiling.stack_rows import StackRows
 
 HIT = "_hit"
 INSIDE_ONE_TEXT = (

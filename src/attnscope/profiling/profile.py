@@ -58,8 +58,9 @@ def profile(
     >>> profile(load_model, tokenizer, texts, engine="dask", client=client)            # doctest: +SKIP
 
     The cost on a processor: for texts of 80 tokens about 1.4 times the model's own time, as much as reading eager
-    weights takes; from 512 tokens on less than those, about 1.7 times. Texts are run in batches of about equal length,
-    their weights are computed and measured a block of rows at a time, and no more than a block of them is ever held.
+    weights takes; from 512 tokens on less than those, about 1.7 times. Texts are run in batches of about equal length.
+    Of models whose queries and keys are recorded, weights are computed and measured a block of rows at a time, and no
+    more than a block of them is ever held.
 
     Memory does not grow with the number of texts, and the result does not depend on the engine, on the number of its
     workers, or on the order in which they finish: every bit is the same, also after a crash and with workers lost on
