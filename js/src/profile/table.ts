@@ -5,7 +5,18 @@ import { roleLabel } from "../controls/roles.js";
 import { selectHead } from "../controls/selection.js";
 import type { Direction } from "../controls/table-order.js";
 import { seriesOf } from "../data.js";
-import { button, el, isShortcut, listenTo, onSize, setAttribute, setStyle, setText, watch } from "../dom.js";
+import {
+  button,
+  el,
+  focusedIn,
+  isShortcut,
+  listenTo,
+  onSize,
+  setAttribute,
+  setStyle,
+  setText,
+  watch,
+} from "../dom.js";
 import { css } from "../draw/palette.js";
 import { shortHeadName } from "../headname.js";
 import type { Head } from "../protocol.js";
@@ -217,10 +228,17 @@ export function makeTable({ profile: state, scheduler, life }: ProfileContext): 
     scheduler.paint(paint);
   });
   watch(life, () => {
+    const head = placeOf(profile, state.head.value);
+    if (!focusedIn(scroller)) current = Math.max(0, rows.indexOf(head));
+  });
+  watch(life, () => {
     void [seen.value, frame.now.heads.value, hovered.value, frame.page.dark.value, chosen.show.value];
     scheduler.paint(paint);
   });
   onSize(scroller, life, (_, height) => {
+    // What was out of sight comes into it where the selected head is.
+    if (seen.peek()[1] === 0 && height > 0)
+      scroller.scrollTop = Math.max(0, (current + 2) * ROW - height / 2);
     seen.value = [scroller.scrollTop, height];
   });
   return el("div", { class: "table-twin" }, scroller, note);
