@@ -32,7 +32,7 @@ def tensor_of(module: nn.Module, name: str, *, split: bool = False) -> torch.Ten
     found = getattr(module, name, None)
     if not isinstance(found, torch.Tensor):
         return None
-    if is_split(found) and not split:
+    if (is_split(found) or mesh_of(module, name) is not None) and not split:
         return None
     found = here(found)
     return _at_rest(module, name, found.detach()) if found.device.type == "meta" else found.detach()
@@ -53,6 +53,13 @@ def here(tensor: Any) -> torch.Tensor:
 def is_split(tensor: Any) -> bool:
     """Whether this process has but a part of a tensor."""
     return is_distributed(tensor) and not all(placement.is_replicate() for placement in tensor.placements)
+
+
+def mesh_of(module: nn.Module, name: str = "weight") -> Any:
+    """The device mesh that transformers cut a plain tensor over, in its releases that do so; None where it is whole."""
+    plan, mesh = str(getattr(module, "_hf_tp_plan", "")), getattr(module, "_hf_device_mesh", None)
+    cut = "colwise" in plan or ("rowwise" in plan and name == "weight")
+    return mesh if cut and mesh is not None and not is_distributed(getattr(module, name)) else None
 
 
 def _at_rest(module: nn.Module, name: str, empty: torch.Tensor) -> torch.Tensor | None:

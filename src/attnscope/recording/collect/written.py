@@ -23,7 +23,7 @@ from attnscope.attention.arrays import dtype_name
 from attnscope.attention.stream import Norm, Write
 from attnscope.recording.collect import check
 from attnscope.recording.collect.norms import is_norm, read_norm
-from attnscope.recording.parameters import here, is_split, tensor_of
+from attnscope.recording.parameters import here, tensor_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -179,7 +179,7 @@ class Writes:
         matrix = None
         if pending is not None and pending.made is None:
             matrix = _matrix(module, split=pending.written.split)
-            if matrix is None and is_split(getattr(module, "weight", None)) and pending.written.why == UNLIKE:
+            if matrix is None and _matrix(module, split=True) is not None and pending.written.why == UNLIKE:
                 pending.written.why = "its output projection is split over several processes, and its heads are not"
         if pending is not None and matrix is not None:
             self._try_projection(pending, seen, matrix)

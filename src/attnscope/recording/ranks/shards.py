@@ -11,7 +11,7 @@ from torch import nn
 
 from attnscope.errors import ModelError
 from attnscope.recording import models
-from attnscope.recording.parameters import here, is_distributed, is_split
+from attnscope.recording.parameters import here, is_distributed, is_split, mesh_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,12 +53,11 @@ class Ranks:
         width = call.output.shape[-1] * (call.output.shape[-2] if call.project is None else 1)
         for frame in reversed(call.frames):
             linears = _linears(frame.module)
-            if linears and not any(is_split(weight) for one in linears for weight in one.parameters(recurse=False)):
+            if linears and not any(_is_shared(linear) for linear in linears):
                 return False
-            for linear in linears:
-                whole, part = linear.in_features, here(linear.weight).shape[-1]
-                if _split_inputs(linear) is not None and width in (whole, part):
-                    return width == part
+            for rows in filter(None, map(_split_inputs, linears)):
+                if width in (rows.whole, rows.part):
+                    return width == rows.part
         raise ModelError(
             f"{call.path} is split over {self.size} ranks in a way attnscope does not know: nothing that reads its "
             f"{width} outputs tells which heads they are of. Load the model without tensor parallel to capture it."
@@ -67,7 +66,7 @@ class Ranks:
     def require_whole(self, call: SoftmaxCall) -> None:
         """Refuse weights that a split module computes itself, of which it cannot be told whose heads they are."""
         frames: Sequence[Frame] = call.frames[-1:]
-        if any(is_split(weight) for frame in frames for weight in frame.module.parameters()):
+        if any(_is_shared(part) for frame in frames for part in frame.module.modules()):
             raise ModelError(
                 f"{call.path} is split over {self.size} ranks and shows its attention by a softmax alone, which does "
                 "not tell which heads are whose. Load the model without tensor parallel to capture it."
@@ -78,14 +77,11 @@ def ranks_of(model: Any) -> Ranks | None:
     """Find the ranks that a model's heads may be split over; None for a model that this process runs alone."""
     if "torch.distributed.tensor" not in sys.modules or not torch.distributed.is_initialized():
         return None
-    for linear in _linears(models.unwrapped(model)):
-        axis, weight = _split_inputs(linear), linear.weight
-        if axis is not None:
-            mesh: Any = weight.device_mesh  # type: ignore[attr-defined]  # of torch.distributed's tensors
-            size, rank = mesh.size(axis), mesh.get_local_rank(axis)
-            device = torch.device("cpu") if mesh.device_type == "cpu" else here(weight).device
-            return Ranks(mesh.get_group(axis), rank, size, device) if size > 1 else None
-    return None
+    rows = next(filter(None, map(_split_inputs, _linears(models.unwrapped(model)))), None)
+    if rows is None:
+        return None
+    mesh, axis = rows.mesh, rows.axis
+    return Ranks(mesh.get_group(axis), mesh.get_local_rank(axis), mesh.size(axis), rows.device)
 
 
 def require_one_process(model: Any) -> None:
@@ -109,9 +105,37 @@ def _linears(module: nn.Module) -> list[nn.Linear]:
     return [part for part in module.modules() if isinstance(part, nn.Linear)]
 
 
-def _split_inputs(linear: nn.Linear) -> int | None:
-    """The axis of the device mesh that a matrix's inputs are split over; None where they are not."""
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    """A matrix whose inputs are split over an axis of a device mesh: how many there are, and how many of them here."""
+
+    mesh: Any
+    axis: int
+    whole: int
+    part: int
+    device: torch.device
+
+
+def _split_inputs(linear: nn.Linear) -> _Rows | None:
+    """How a matrix's inputs are split; None where they are not."""
     weight: Any = linear.weight
-    if not is_distributed(weight):
+    part = here(weight)
+    mesh = mesh_of(linear)
+    if is_distributed(weight):
+        mesh = weight.device_mesh
+        axis = next((number for number, placed in enumerate(weight.placements) if placed.is_shard(dim=1)), None)
+        whole = linear.in_features
+    else:
+        axis = 0 if mesh is not None and "rowwise" in str(getattr(linear, "_hf_tp_plan", "")) else None
+        whole = part.shape[-1] * (1 if mesh is None else mesh.size())
+    if axis is None or mesh.size(axis) == 1:
         return None
-    return next((axis for axis, placed in enumerate(weight.placements) if placed.is_shard(dim=1)), None)
+    device = torch.device("cpu") if mesh.device_type == "cpu" else part.device
+    return _Rows(mesh, axis, whole, part.shape[-1], device)
+
+
+def _is_shared(module: nn.Module) -> bool:
+    """Whether any of a module's own tensors is cut."""
+    return any(
+        is_split(one) or mesh_of(module, name) is not None for name, one in module.named_parameters(recurse=False)
+    )
