@@ -127,11 +127,12 @@ def test_text_it_writes(folder, models, rank):
 
 
 @each_rank
-def test_a_module_that_pytorch_splits(folder, rank):
+@pytest.mark.parametrize("way", ["plain", "plain, cut"])
+def test_a_module_that_pytorch_splits_or_that_was_cut_to_plain_tensors(folder, way, rank):
     model, x = plain()
     with torch.no_grad(), record(model, values=True) as recording:
         model(x)
-    found, expected = kept(folder, "plain", rank), recording.capture()
+    found, expected = kept(folder, way, rank), recording.capture()
     same(found, expected)
     torch.testing.assert_close(
         found["self"].stream.writes[0].output, expected["self"].stream.writes[0].output, atol=0, rtol=0
@@ -191,4 +192,6 @@ def test_a_rank_does_not_wait_for_ever(folder):
     alone = (folder / "alone.0.txt").read_text(encoding="utf-8")
     assert alone.startswith("ModelError: The other ranks did not come to where rank 0 is")
     assert "waited 1 seconds" in alone
-    assert (folder / "left.0.txt").read_text(encoding="utf-8").startswith("ModelError: LlamaForCausalLM stopped")
+    left = (folder / "left.0.txt").read_text(encoding="utf-8")
+    assert left.startswith("ModelError: The other ranks did not come to where rank 0 is")
+    assert "The connection said: " in left
