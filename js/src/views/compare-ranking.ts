@@ -1,6 +1,7 @@
 import { signal } from "@preact/signals-core";
 import type { Context } from "../context.js";
 import { selectHead } from "../controls/selection.js";
+import { MOST_COLORED, weightsOf } from "../controls/work.js";
 import { button, el, listenTo, setAttribute, watch } from "../dom.js";
 import { shortHeadName } from "../headname.js";
 import type { Head } from "../protocol.js";
@@ -19,7 +20,7 @@ export function makeRanking(context: Context): HTMLElement {
   watch(life, () => {
     const kind = state.now.kind.value;
     found.value = [];
-    list.hidden = !kind.statistics.includes(CHANGE);
+    list.hidden = !kind.statistics.includes(CHANGE) || weightsOf(kind) > MOST_COLORED;
     if (list.hidden) return;
     source.statistic(kind.kind, CHANGE, life).then(
       ({ data, shape }) => {
