@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import re
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
@@ -17,9 +19,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 COLUMNS = 3
-COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000", "#7f7f7f", "#8c564b", "#17becf")
+HUES = {
+    "attnscope": "#0072b2",
+    "eager weights": "#d55e00",
+    "TransformerLens": "#009e73",
+    "BertViz": "#cc79a7",
+    "CircuitsVis": "#e69f00",
+}
+"""Colours of those who are in many plots; their variants differ by marker."""
+OTHER_HUES = ("#56b4e9", "#000000", "#7f7f7f", "#8c564b", "#17becf", "#9467bd", "#bcbd22")
 DASHES = ("-", "--", ":", "-.")
-MARKERS = "osD^vP*X<>"
+MARKERS = "osD^vP*X<>ph"
 
 
 def plot(rows: list[Row], path: Path) -> None:
@@ -35,19 +45,12 @@ def plot(rows: list[Row], path: Path) -> None:
     shown = {question: points(question, rows) for question in unique(row.question for row in rows)}
     shown = {question: found for question, found in shown.items() if found}
     lines = math.ceil(len(shown) / COLUMNS) or 1
-    figure = Figure(figsize=(4.4 * COLUMNS, 3.1 * lines), layout="constrained")
-    who = unique(name for found in shown.values() for name, _ in found)
-    styles = {name: (COLORS[i % len(COLORS)], MARKERS[i % len(MARKERS)]) for i, name in enumerate(who)}
+    figure = Figure(figsize=(6.2 * COLUMNS, 3.1 * lines), layout="constrained")
     for place, (question, found) in enumerate(shown.items(), start=1):
         axes = figure.add_subplot(lines, COLUMNS, place)
         beside = next(row.beside for row in rows if row.question == question and row.beside)
-        draw(axes, found, styles)
+        draw(axes, found)
         axes.set_title(f"{question}\ntimes {beside}", fontsize=9)
-    handles = [
-        Line2D([], [], color=color, marker=marker, linestyle="", label=name) for name, (color, marker) in styles.items()
-    ]
-    if handles:
-        figure.legend(handles=handles, loc="outside lower center", ncols=COLUMNS + 1, fontsize=8, frameon=False)
     with mpl.rc_context({"svg.hashsalt": "attnscope"}):
         figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
 
@@ -62,12 +65,23 @@ def points(question: str, rows: list[Row]) -> dict[tuple[str, str], list[tuple[i
     return found
 
 
-def draw(axes: Any, found: dict[tuple[str, str], list[tuple[int, Spread]]], styles: dict[str, Any]) -> None:
+def styled(names: list[str]) -> dict[str, tuple[str, str]]:
+    """Give everybody in one plot a colour and a marker."""
+    found: dict[str, tuple[str, str]] = {}
+    others = itertools.cycle(OTHER_HUES)
+    for name, marker in zip(names, itertools.cycle(MARKERS), strict=False):
+        known = re.split(r"[,.]", name)[0]
+        found[name] = (HUES[known] if known in HUES else next(others), marker)
+    return found
+
+
+def draw(axes: Any, found: dict[tuple[str, str], list[tuple[int, Spread]]]) -> None:
     """Draw the ratios of one question over the tokens; several models of one viewer by full and broken lines."""
     axes.axhline(1, color="#999", linewidth=1)
     tokens = sorted({n for line in found.values() for n, _ in line})
     models = unique(model for _, model in found)
     names = unique(name for name, _ in found)
+    styles = styled(names)
     for (name, model), line in found.items():
         shift = 1.03 ** (names.index(name) - (len(names) - 1) / 2)
         at = [(n or 1) * shift for n, _ in line]
@@ -87,9 +101,12 @@ def draw(axes: Any, found: dict[tuple[str, str], list[tuple[int, Spread]]], styl
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
     few = max(*axes.get_ylim()) / min(*axes.get_ylim()) < 20
     axes.yaxis.set_minor_formatter(FuncFormatter(lambda value, _: f"{value:g}") if few else NullFormatter())
+    handles = [
+        Line2D([], [], color=color, marker=marker, linestyle="", label=name) for name, (color, marker) in styles.items()
+    ]
     if len(models) > 1:
-        styled = zip(DASHES, models, strict=False)
-        kinds = [Line2D([], [], color="#555", linestyle=dashes, label=model) for dashes, model in styled]
-        axes.legend(handles=kinds, fontsize=6, frameon=False)
+        drawn = zip(DASHES, models, strict=False)
+        handles += [Line2D([], [], color="#555", linestyle=dashes, label=model) for dashes, model in drawn]
+    axes.legend(handles=handles, fontsize=6, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     axes.tick_params(labelsize=7, which="both")
     axes.grid(alpha=0.3, linewidth=0.5)
