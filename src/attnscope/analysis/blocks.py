@@ -149,6 +149,17 @@ class Rows:
         logs = np.log(shares, out=np.zeros_like(shares), where=shares > 0)
         return np.maximum(-_dot(shares, logs), 0)
 
+    @property
+    def gini(self) -> np.ndarray:
+        """Gini coefficient over the keys seen: [rows]; NaN where that is a single key."""
+        n_keys = self.weights.shape[-1]
+        # Keys not seen come first and weigh nothing.
+        # No matrix product: its last digits depend on the number of threads.
+        ranked = np.einsum("...ij,j->...i", self.ascending, np.arange(1, n_keys + 1, dtype=np.float32))
+        spread = 2 * ranked - (2 * n_keys - self.seen + 1) * self.total
+        most = self.total * (self.seen - 1)
+        return np.divide(np.maximum(spread, 0), most, out=np.full(most.shape, np.nan), where=most > 0)
+
     @cached_property
     def squares(self) -> np.ndarray:
         """Sum of squared weights, of the row scaled to sum 1: [rows]."""

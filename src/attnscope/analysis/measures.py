@@ -88,12 +88,7 @@ class Confidence:
 
 def gini_of_rows(rows: Rows) -> np.ndarray:
     """Gini coefficient of each row over the keys it sees; NaN where that is a single key."""
-    n_keys = rows.weights.shape[-1]
-    # Keys not seen come first and weigh nothing. No matrix product: its last digits depend on the number of threads.
-    ranked = np.einsum("...ij,j->...i", rows.ascending, np.arange(1, n_keys + 1, dtype=np.float32))
-    spread = 2 * ranked - (2 * n_keys - rows.seen + 1) * rows.total
-    most = rows.total * (rows.seen - 1)
-    return np.divide(np.maximum(spread, 0), most, out=np.full(most.shape, np.nan), where=most > 0)
+    return rows.gini
 
 
 def needed_of_rows(rows: Rows, share: float = 0.9) -> np.ndarray:

@@ -31,7 +31,7 @@ def attention_received(c: Capture, *, content: bool = False, kind: str | None = 
     attention = attention_of(c, kind)
     total = np.zeros((attention.n_layers, attention.n_heads, len(attention.keys)))
     count = np.zeros_like(total, dtype=np.int64)
-    for row, head, rows in look(attention, [], content=content):
+    for row, head, rows in look(attention, [], received=True, content=content):
         if isinstance(rows, FusedRows):
             total[row, head, rows.key_positions] += rows.received()
             count[row, head, rows.key_positions] += rows.seen_by

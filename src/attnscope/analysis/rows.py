@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from attnscope.analysis import fused
 from attnscope.analysis.blocks import Rows, blocks, walk
-from attnscope.analysis.fused import FusedRows
 from attnscope.analysis.measures import lasting_name
 from attnscope.analysis.sums import Sums
 from attnscope.attention.kept import about, kept
@@ -17,8 +17,10 @@ from attnscope.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from attnscope.analysis.fused import FusedRows
     from attnscope.analysis.measures import Measure
     from attnscope.attention.capture import Attention, Capture
+    from attnscope.attention.layers import Layer, QueriesKeys
 
 
 def attention_of(capture: Capture, kind: str | None) -> Attention:
@@ -64,10 +66,9 @@ def _summed(attention: Attention, measures: Mapping[str, Measure], *, chance: bo
     """Sum measures in one pass."""
     sums = {name: Sums.none(attention.n_layers, attention.n_heads) for name in measures}
     if chance:
-        for members, block in blocks(attention, content=content):
-            uniform = block.uniform()
+        for members, rows in _even(attention, list(measures.values()), content=content):
             for name, measure in measures.items():
-                values = measure(uniform)
+                values = measure(rows)
                 for row, layer in members:
                     sums[name].put(row, slice(0, layer.n_heads), values)
         return sums
@@ -78,27 +79,56 @@ def _summed(attention: Attention, measures: Mapping[str, Measure], *, chance: bo
 
 
 def look(
-    attention: Attention, measures: Iterable[Measure], *, content: bool = False
+    attention: Attention, measures: Iterable[Measure], *, received: bool = False, content: bool = False
 ) -> Iterator[tuple[int, int, Rows | FusedRows]]:
     """Go through every head's rows in the way that costs least: by sums alone where the measures allow it.
+
+    Parameters
+    ----------
+    measures
+        What will be measured of the rows.
+    received
+        Whether what each key receives will be asked for too.
+    content
+        Leave special tokens out on both sides.
 
     Yields
     ------
     int, int, Rows or FusedRows
         The row of the layer in results, the head, and some or all of its rows.
     """
-    measures, fusable = list(measures), {}
-    if all(fused.needs_no_weights(measure) for measure in measures) and not (content and attention.keys.special.all()):
-        fusable = {
-            row: layer
-            for row, layer in enumerate(attention.stored.values())
-            if layer.n_queries >= fused.LONG and fused.can_fuse(layer)
-        }
-    classes = fused.classes_among(measures)
+    measures = list(measures)
+    fusable = _fusable(attention, measures, content)
+    wanted = replace(fused.wanted_by(measures), received=received)
     for row, layer in fusable.items():
-        for head in range(layer.n_heads):
-            yield row, head, FusedRows(layer, head, attention, classes=classes, content=content)
+        for head, rows in enumerate(fused.sweep(layer, attention, wanted, content=content)):
+            yield row, head, rows
     yield from walk(attention, content=content, but=fusable)
+
+
+def _fusable(attention: Attention, measures: list[Measure], content: bool) -> dict[int, QueriesKeys]:
+    """Give the long layers, by row of the result, whose rows can be known by sums, where the measures allow it."""
+    if not all(map(fused.needs_no_weights, measures)) or (content and attention.keys.special.all()):
+        return {}
+    long = {row: layer for row, layer in enumerate(attention.stored.values()) if layer.n_queries >= fused.LONG}
+    return {row: layer for row, layer in long.items() if fused.can_fuse(layer)}
+
+
+def _even(
+    attention: Attention, measures: list[Measure], *, content: bool
+) -> Iterator[tuple[list[tuple[int, Layer]], Rows | FusedRows]]:
+    """Go through rows of uniform attention, once for the layers (by row of the result) that share what they see."""
+    fusable = _fusable(attention, measures, content)
+    sharing: dict[int, list[tuple[int, Layer]]] = {}
+    for row, layer in fusable.items():
+        sharing.setdefault(id(layer.mask), []).append((row, layer))
+    for members in sharing.values():
+        for rows in fused.sweep(
+            fused.uniform(members[0][1].mask), attention, fused.wanted_by(measures), content=content
+        ):
+            yield members, rows
+    for members, block in blocks(attention, content=content, but=fusable):
+        yield members, block.uniform()
 
 
 def head_means(

@@ -10,6 +10,7 @@ import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -187,13 +188,20 @@ def _is_punctuation(text: str) -> bool:
     return bool(bare) and all(unicodedata.category(character).startswith("P") for character in bare)
 
 
+_known_names: WeakKeyDictionary[Tokens, np.ndarray] = WeakKeyDictionary()
+"""Numbers by their tokens, 8 bytes a token: patterns are asked for block by block."""
+
+
 def _names(tokens: Tokens) -> np.ndarray:
     """A number per token that is the same for the same token: by its id, or its text.
 
     Pieces of an image or a sound share an id in some models, but are never the same.
     """
+    if tokens in _known_names:
+        return _known_names[tokens]
     names = np.unique(tokens.text if tokens.ids is None else tokens.ids, return_inverse=True)[1]
     seen = np.zeros(len(tokens), bool) if tokens.patches is None else tokens.patches[:, 0] >= 0
     heard = np.zeros(len(tokens), bool) if tokens.times is None else ~np.isnan(tokens.times[:, 0])
     found: np.ndarray = np.where(seen | heard, len(tokens) + np.arange(len(tokens)), names)
+    _known_names[tokens] = found
     return found

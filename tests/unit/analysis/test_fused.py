@@ -13,12 +13,17 @@ import torch
 
 from attnscope import analysis, from_queries_keys
 from attnscope.analysis import fused, statistics
-from attnscope.analysis.rows import head_means
+from attnscope.analysis import sweep as sweeping
+from attnscope.analysis.measures import Share, effective_of_rows
+from attnscope.analysis.rows import head_means, head_sums
+from attnscope.analysis.targets import Given
 from attnscope.attention import compute
 from attnscope.attention.capture import Attention, Capture
-from attnscope.attention.layers import QueriesKeys
+from attnscope.attention.layers import QueriesKeys, StoredWeights
 from attnscope.attention.mask import Mask
 from attnscope.attention.tokens import Tokens
+from tests.unit.attention import dense as dense_layers
+from tests.unit.largest import largest
 
 N = 150
 TOKENS = ["[CLS]", *(["a", "b", ",", "[SEP]", "c"] * N)[: N - 1]]
@@ -107,26 +112,98 @@ def test_measures_that_need_single_weights_are_asked_of_them(only_fused):
     switch, forbid = only_fused
     c = made(1, causal=True)
     switch(on=True)
+    forbid()
     table = analysis.head_table(c)
     assert table.max_weight.notna().all()
-    forbid()
     with pytest.raises(AssertionError, match="a row of weights"):
-        analysis.max_weight(c)
+        analysis.confidence(c)
 
 
-@pytest.mark.parametrize("what", ["softcap", "bias", "window", "stored"])
-def test_layers_of_another_kind_are_not_fused(what):
-    c = made(1, causal=True)
-    layer = c["self"].stored[0]
-    other = {"softcap": 5.0} if what == "softcap" else {"bias": torch.zeros(1, N, N)} if what == "bias" else {}
-    mask = Mask.of(np.tri(N, dtype=bool) & ~np.tri(N, k=-9, dtype=bool)) if what == "window" else layer.mask
-    changed = QueriesKeys(layer.queries, layer.keys, layer.scale, mask, **other)
-    if what == "stored":
-        from attnscope.attention.layers import StoredWeights
-
-        changed = StoredWeights(np.zeros((4, N, N), np.float32), mask)
+def test_stored_weights_are_not_summed_this_way():
+    layer = made(1, causal=True)["self"].stored[0]
     assert fused.can_fuse(layer)
-    assert not fused.can_fuse(changed)
+    assert not fused.can_fuse(StoredWeights(np.zeros((4, N, N), np.float32), layer.mask))
+
+
+CASES = dense_layers.cases()
+WORDS = ["[CLS]", "a", "b", ",", "a", "b", "[SEP]", "a", ".", "b", "c"]
+
+
+@pytest.mark.parametrize("move", [np.asarray, torch.from_numpy], ids=["numpy", "torch"])
+@pytest.mark.parametrize("rows", [2, 1000], ids="{} rows a block".format)
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        (name, content)
+        for name in CASES
+        for content in (False, True)
+        # Rows of weights lose what content tokens get beside a weight of 1, sums do not; one token leaves no content.
+        if (name, content) not in (("huge scores", True), ("one token", True))
+    ],
+)
+def test_every_statistic_of_every_kind_of_layer(only_fused, monkeypatch, name, rows, move, content):
+    """Masks with holes and blind rows, windows, soft caps, biases, sinks, grouped heads: as from rows of weights."""
+    switch, forbid = only_fused
+    layer = CASES[name].layer(move)
+    queries, keys = (Tokens.of(WORDS[:n]) for n in (layer.n_queries, layer.n_keys))
+    queries = keys if len(queries) == len(keys) else queries
+    c = Capture({"self": Attention("self", {0: layer}, queries, keys)})
+    measures = {**statistics.measures_of(c, None), "inverse": partial(effective_of_rows, order=2)}
+    if queries is keys:
+        near = np.abs(np.subtract.outer(range(len(keys)), range(len(keys)))) < 3
+        measures["given"] = Share(Given(near))
+    switch(on=False)
+    dense, chance = (head_sums(c, measures, content=content, chance=even) for even in (False, True))
+    received = analysis.attention_received(c, content=content)
+    monkeypatch.setattr(sweeping, "CELLS", rows * layer.n_keys)
+    switch(on=True)
+    forbid()
+    for expected, even in ((dense, False), (chance, True)):
+        for measure, sums in head_sums(c, measures, content=content, chance=even).items():
+            told = f"{measure}, {'chance' if even else 'weights'}"
+            np.testing.assert_array_equal(sums.count, expected[measure].count, err_msg=told)
+            error = 1e-3 if name == "huge scores" else 2e-5
+            np.testing.assert_allclose(sums.total, expected[measure].total, rtol=error, atol=error, err_msg=told)
+    np.testing.assert_allclose(analysis.attention_received(c, content=content), received, rtol=1e-4, atol=1e-5)
+
+
+def test_what_a_window_hides_is_not_summed(only_fused, monkeypatch):
+    switch, _ = only_fused
+    switch(on=True)
+    seen, span_scores = [], compute.span_scores
+
+    def watched(*args):
+        scores = span_scores(*args)
+        seen.append(scores.shape)
+        return scores
+
+    monkeypatch.setattr(compute, "span_scores", watched)
+    monkeypatch.setattr(sweeping, "CELLS", 20 * N)
+    n = N
+    layer = made(1, causal=True)["self"].stored[0]
+    window = Mask.of(np.tri(n, dtype=bool) & ~np.tri(n, k=-9, dtype=bool))
+    tokens = Tokens.of([f"t{i}" for i in range(n)])
+    layers = {0: QueriesKeys(layer.queries, layer.keys, 0.25, window)}
+    analysis.entropy(Capture({"self": Attention("self", layers, tokens, tokens)}))
+    assert seen
+    assert max(keys for _, keys in seen) <= 20 + 9
+
+
+def test_statistics_take_memory_that_grows_with_the_text(only_fused, monkeypatch):
+    switch, _ = only_fused
+    switch(on=True)
+    monkeypatch.setattr(sweeping, "CELLS", 1 << 15)
+    monkeypatch.setattr(compute, "BLOCK_CELLS", 1 << 15)
+    taken = []
+    for n in (512, 2048):
+        random = np.random.default_rng(0).normal(size=(2, 1, 2, n, 8)).astype(np.float32)
+        c = from_queries_keys(*random, [f"t{i % 50}" for i in range(n)], causal=True)
+        head_sums(c, statistics.measures_of(c, None))
+        with largest() as found:
+            head_sums(c, statistics.measures_of(c, None))
+        taken.append(found.nbytes)
+    assert taken[1] < 6 * taken[0]
+    assert taken[1] < 2048 * 2048 / 2
 
 
 def test_all_statistics_without_weights_in_one_pass(only_fused):
