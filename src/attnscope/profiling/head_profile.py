@@ -45,7 +45,8 @@ class HeadProfile:
     """Statistics of every head over many texts; made by :func:`attnscope.profile`.
 
     All sums are kept exactly, in fixed point, so that profiles of parts merge to the last bit into that of the whole,
-    in any order; two profiles are equal if every bit is.
+    in any order; two profiles are equal if every bit is. In a notebook a profile shows
+    itself; see :class:`attnscope.ProfileWidget`.
 
     Parameters
     ----------
