@@ -32,7 +32,7 @@ def tensor_of(module: nn.Module, name: str, *, split: bool = False) -> torch.Ten
     found = getattr(module, name, None)
     if not isinstance(found, torch.Tensor):
         return None
-    if (is_split(found) or mesh_of(module, name) is not None) and not split:
+    if (is_split(found) or is_cut(module, name)) and not split:
         return None
     found = here(found)
     return _at_rest(module, name, found.detach()) if found.device.type == "meta" else found.detach()
@@ -55,11 +55,14 @@ def is_split(tensor: Any) -> bool:
     return is_distributed(tensor) and not all(placement.is_replicate() for placement in tensor.placements)
 
 
-def mesh_of(module: nn.Module, name: str = "weight") -> Any:
-    """The device mesh that transformers cut a plain tensor over, in its releases that do so; None where it is whole."""
-    plan, mesh = str(getattr(module, "_hf_tp_plan", "")), getattr(module, "_hf_device_mesh", None)
-    cut = "colwise" in plan or ("rowwise" in plan and name == "weight")
-    return mesh if cut and mesh is not None and not is_distributed(getattr(module, name)) else None
+def is_cut(module: nn.Module, name: str = "weight") -> bool:
+    """Whether a plain tensor of a module is but a part, as transformers' earlier releases left it to each rank."""
+    plan = str(getattr(module, "_hf_tp_plan", ""))
+    if not ("colwise" in plan or ("rowwise" in plan and name == "weight")) or not torch.distributed.is_initialized():
+        return False
+    mesh: Any = getattr(module, "_hf_device_mesh", None)
+    size = torch.distributed.get_world_size() if mesh is None else mesh.size()
+    return size > 1 and not is_distributed(getattr(module, name))
 
 
 def _at_rest(module: nn.Module, name: str, empty: torch.Tensor) -> torch.Tensor | None:

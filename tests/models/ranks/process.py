@@ -112,6 +112,7 @@ def pytorch():
     mesh = init_device_mesh("cpu", (2,))
     keep("plain", recorded(*split_plain(mesh, local=True)))
     keep("plain, cut", recorded(*cut_plain(mesh)))
+    keep("plain, cut, its mesh on the model", recorded(*cut_plain(None, mesh)))
     refused("distributed tensors", lambda: recorded(*split_plain(mesh, local=False)))
     whole, tokenizer = AutoModelForCausalLM.from_pretrained(FOLDER / "llama").eval(), tokenizer_of(FAMILIES["llama"])
     kind = type(whole.model.layers[0])
@@ -144,9 +145,10 @@ def split_plain(mesh, *, local):
     return model, x
 
 
-def cut_plain(mesh):
+def cut_plain(mesh, of_model=None):
     """Cut as transformers' releases up to 5.20 do: plain tensors, marked on their modules."""
     model, x = plain()
+    model._device_mesh = of_model
     for layer in model.layers:
         for part in layer.children():
             part._hf_device_mesh, part._hf_tp_plan = mesh, "rowwise" if part is layer.o else "colwise"

@@ -127,7 +127,7 @@ def test_text_it_writes(folder, models, rank):
 
 
 @each_rank
-@pytest.mark.parametrize("way", ["plain", "plain, cut"])
+@pytest.mark.parametrize("way", ["plain", "plain, cut", "plain, cut, its mesh on the model"])
 def test_a_module_that_pytorch_splits_or_that_was_cut_to_plain_tensors(folder, way, rank):
     model, x = plain()
     with torch.no_grad(), record(model, values=True) as recording:

@@ -11,7 +11,7 @@ from torch import nn
 
 from attnscope.errors import ModelError
 from attnscope.recording import models
-from attnscope.recording.parameters import here, is_distributed, is_split, mesh_of
+from attnscope.recording.parameters import here, is_cut, is_distributed, is_split
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,9 +55,10 @@ class Ranks:
             linears = _linears(frame.module)
             if linears and not any(_is_shared(linear) for linear in linears):
                 return False
-            for rows in filter(None, map(_split_inputs, linears)):
-                if width in (rows.whole, rows.part):
-                    return width == rows.part
+            for linear in linears:
+                part = here(linear.weight).shape[-1]
+                if _input_axis(linear) is not None and width in (part, part * self.size):
+                    return width == part
         raise ModelError(
             f"{call.path} is split over {self.size} ranks in a way attnscope does not know: nothing that reads its "
             f"{width} outputs tells which heads they are of. Load the model without tensor parallel to capture it."
@@ -77,11 +78,21 @@ def ranks_of(model: Any) -> Ranks | None:
     """Find the ranks that a model's heads may be split over; None for a model that this process runs alone."""
     if "torch.distributed.tensor" not in sys.modules or not torch.distributed.is_initialized():
         return None
-    rows = next(filter(None, map(_split_inputs, _linears(models.unwrapped(model)))), None)
-    if rows is None:
+    plain = models.unwrapped(model)
+    linear = next((one for one in _linears(plain) if _input_axis(one) is not None), None)
+    if linear is None:
         return None
-    mesh, axis = rows.mesh, rows.axis
-    return Ranks(mesh.get_group(axis), mesh.get_local_rank(axis), mesh.size(axis), rows.device)
+    axis = _input_axis(linear)
+    mesh: Any = getattr(linear, "_hf_device_mesh", None) or getattr(plain, "_device_mesh", None)
+    if is_distributed(linear.weight):
+        mesh = getattr(linear.weight, "device_mesh", None)
+    if mesh is None:
+        raise ModelError(
+            f"{type(plain).__name__} is split over several ranks that it does not name, so its heads cannot be "
+            "gathered. Load the model without tensor parallel to capture it."
+        )
+    device = torch.device("cpu") if mesh.device_type == "cpu" else here(linear.weight).device
+    return Ranks(mesh.get_group(axis), mesh.get_local_rank(axis), mesh.size(axis), device)
 
 
 def require_one_process(model: Any) -> None:
@@ -105,37 +116,15 @@ def _linears(module: nn.Module) -> list[nn.Linear]:
     return [part for part in module.modules() if isinstance(part, nn.Linear)]
 
 
-@dataclass(frozen=True, eq=False)
-class _Rows:
-    """A matrix whose inputs are split over an axis of a device mesh: how many there are, and how many of them here."""
-
-    mesh: Any
-    axis: int
-    whole: int
-    part: int
-    device: torch.device
-
-
-def _split_inputs(linear: nn.Linear) -> _Rows | None:
-    """How a matrix's inputs are split; None where they are not."""
+def _input_axis(linear: nn.Linear) -> int | None:
+    """The axis of the device mesh over which a matrix's inputs are split; None where they are not."""
     weight: Any = linear.weight
-    part = here(weight)
-    mesh = mesh_of(linear)
     if is_distributed(weight):
-        mesh = weight.device_mesh
-        axis = next((number for number, placed in enumerate(weight.placements) if placed.is_shard(dim=1)), None)
-        whole = linear.in_features
-    else:
-        axis = 0 if mesh is not None and "rowwise" in str(getattr(linear, "_hf_tp_plan", "")) else None
-        whole = part.shape[-1] * (1 if mesh is None else mesh.size())
-    if axis is None or mesh.size(axis) == 1:
-        return None
-    device = torch.device("cpu") if mesh.device_type == "cpu" else part.device
-    return _Rows(mesh, axis, whole, part.shape[-1], device)
+        meant = enumerate(weight.placements)
+        return next((n for n, placed in meant if placed.is_shard(dim=1) and weight.device_mesh.size(n) > 1), None)
+    return 0 if is_cut(linear) and "rowwise" in str(getattr(linear, "_hf_tp_plan", "")) else None
 
 
 def _is_shared(module: nn.Module) -> bool:
     """Whether any of a module's own tensors is cut."""
-    return any(
-        is_split(one) or mesh_of(module, name) is not None for name, one in module.named_parameters(recurse=False)
-    )
+    return any(is_split(one) or is_cut(module, name) for name, one in module.named_parameters(recurse=False))
