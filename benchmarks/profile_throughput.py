@@ -58,7 +58,7 @@ class Part:
     batch: int = 8
 
 
-WHOLE = (Part(SHORT, 256, 8), Part(512, 16, 4), Part(2048, 2, 3, batch=2))
+WHOLE = (Part(SHORT, 256, 8), Part(512, 16, 3), Part(2048, 1, 4, batch=1))
 QUICK = (Part(SHORT, 64, 2), Part(512, 2, 2, batch=2))
 
 
@@ -166,7 +166,7 @@ def rounds(part: Part, models: dict[str, BertModel], sheet: Sheet, name: str) ->
     most: dict[str, list[float]] = {who: [] for who in ways}
     made, wall = [], 0.0
     for who, way in ways.items():
-        way(models[who], texts[: part.batch], part.batch)
+        way(models[who], corpus(8, SHORT), 8)
     for number in range(part.rounds):
         start = number * part.texts
         some = texts[start : start + part.texts]
