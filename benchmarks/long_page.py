@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.first_paint import CASES, chromium
+from benchmarks.page_fluidity import START
 from tests.browser.channel import live, show
 from tests.browser.widget import Widget
 
@@ -33,19 +34,6 @@ INPUTS, FEW = ("128", "512", "2048", "32768", "80 × 64"), ("128", "32768", "80 
 STEPS = 40
 PATIENCE = 60_000
 """Milliseconds that a view may take to be complete; what takes longer is used as it is."""
-WATCH = """() => {
-  window.watched = { frames: [], tasks: [] };
-  new PerformanceObserver((list) => {
-    for (const entry of list.getEntries()) window.watched.tasks.push(entry.duration);
-  }).observe({ type: "longtask" });
-  let before = performance.now();
-  const step = (now) => {
-    window.watched.frames.push(now - before);
-    before = now;
-    requestAnimationFrame(step);
-  };
-  requestAnimationFrame(step);
-}"""
 TAKE = "() => { const w = window.watched; window.watched = { frames: [], tasks: [] }; return w; }"
 
 
@@ -117,7 +105,7 @@ def uses(browser: Browser, name: str, view: str) -> Iterator[Use]:
         page.set_default_timeout(PATIENCE)
         try:
             show(page, channel, PATIENCE / 1000)
-            page.evaluate(WATCH)
+            page.evaluate(START)
             seen = page.evaluate("() => window.seen")
             sent = channel.sent[: channel.first]
             script = sum(one.script for one in sent)
