@@ -1,5 +1,5 @@
 import type { Palette } from "../draw/palette.js";
-import type { PaneShade } from "../views/text-pane.js";
+import type { PaneShade } from "../views/text-given.js";
 import { Shade } from "../views/text-shade.js";
 import type { Strip } from "./data.js";
 import { bits } from "./words.js";

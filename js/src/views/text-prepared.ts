@@ -2,8 +2,8 @@ import type { Axis } from "../attention/axis.js";
 import type { Context } from "../context.js";
 import type { Side } from "../state.js";
 import { flowOf, type Piece } from "./text-flow.js";
+import type { PaneText } from "./text-given.js";
 import type { Section } from "./text-layout.js";
-import type { PaneText } from "./text-pane.js";
 import { type Grouping, groupingsOf, type Passage } from "./text-passages.js";
 
 export interface Prepared {
