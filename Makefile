@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup page lint types test demo lab gallery clean
+.PHONY: help setup page lint types test docs demo lab gallery clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -28,6 +28,9 @@ types: setup ## types, both sides
 test: setup ## everything: Python, page, browser
 	cd js && npm test --silent
 	$(BIN)/python -m pytest $(ARGS)
+
+docs: setup ## the reference, from docstrings, in build/docs
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs build/docs
 
 demo: setup ## run the start-here notebook on real weights; leaves the executed notebook and an interactive page
 	@$(BIN)/python .ci/demo.py $(DEMO)

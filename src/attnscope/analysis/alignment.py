@@ -38,6 +38,12 @@ class Alignment:
         to special tokens; NaN for a word without a row.
     links
         Pairs (source word, target word), counted from 0.
+
+    Examples
+    --------
+    >>> found = analysis.alignment(translation, layer=1, content=True)
+    >>> found.pharaoh()
+    '0-0 2-1 1-2 3-3 4-4 6-5 5-6'
     """
 
     reading: str
@@ -86,6 +92,12 @@ def alignment(
     ------
     InputError
         For another reading, or where the capture has words on one side only.
+
+    Examples
+    --------
+    >>> found = analysis.alignment(translation, layer=1, content=True)
+    >>> found.words()[:3]
+    [('mon', 'my'), ('chat', 'cat'), ('vieux', 'old')]
     """
     attention = attention_to_align(c, kind)
     if layer is not None:

@@ -32,6 +32,12 @@ class GoldLinks(NamedTuple):
         Pairs (source word, target word), counted from 0, that an alignment must have.
     possible
         Pairs that it may have; the sure ones are among them.
+
+    Examples
+    --------
+    >>> gold = analysis.GoldLinks(sure=frozenset({(0, 0)}), possible=frozenset({(0, 0), (1, 2)}))
+    >>> gold == analysis.parse_links("0-0 1p2")
+    True
     """
 
     sure: frozenset[tuple[int, int]]
@@ -50,6 +56,12 @@ def parse_links(line: str, *, first: int = 0) -> GoldLinks:
     ------
     InputError
         Naming what could not be read.
+
+    Examples
+    --------
+    >>> gold = analysis.parse_links("0-0 1p2")
+    >>> sorted(gold.sure), sorted(gold.possible)
+    ([(0, 0)], [(0, 0), (1, 2)])
     """
     sure, possible = set(), set()
     for entry in line.split():
@@ -66,7 +78,15 @@ def parse_links(line: str, *, first: int = 0) -> GoldLinks:
 
 
 def read_links(path: str | os.PathLike[str], *, first: int = 0) -> list[GoldLinks]:
-    """Read a file of links, one line per sentence; see :func:`parse_links`."""
+    r"""Read a file of links, one line per sentence; see :func:`parse_links`.
+
+    Examples
+    --------
+    >>> with open("gold.txt", "w") as file:
+    ...     _ = file.write("0-0 1-1\n0-1\n")
+    >>> [len(gold.sure) for gold in analysis.read_links("gold.txt")]
+    [2, 1]
+    """
     lines = Path(path).read_text(encoding="utf-8").splitlines()
     return [parse_links(line, first=first) for line in lines]
 
@@ -100,13 +120,21 @@ def alignment_error_rate(
     -------
     pandas.DataFrame or list of dict
         One row per ``reading`` (``"predicted"``, ``"read"``), ``layer`` and ``head``, where ``"mean"`` is the mean over
-        the heads or over all: ``error_rate``, ``precision`` = |A∩P| / |A|, ``recall`` = |A∩S| / |S|, and the numbers of
-        ``links`` and ``sure`` links.
+        the heads or over all: ``error_rate``, ``precision`` = ``|A∩P| / |A|``, ``recall`` = ``|A∩S| / |S|``, and the
+        numbers of ``links`` and ``sure`` links.
 
     Raises
     ------
     InputError
         Where sentences and links differ in number, captures in layers, or a link names a word that is not there.
+
+    Examples
+    --------
+    >>> gold = analysis.parse_links("0-0 1-2 2-1 3-3 4-4 5-6 6-5")
+    >>> analysis.alignment_error_rate(translation, gold, content=True).head(2)
+         reading layer head  error_rate  precision    recall  links  sure
+    0  predicted     0    0    0.000000   1.000000  1.000000      7     7
+    1  predicted     0    1    0.428571   0.571429  0.571429      7     7
     """
     held = [captures] if isinstance(captures, Capture) else list(captures)
     gold = _gold(held, captures, sure, possible)

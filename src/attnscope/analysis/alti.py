@@ -41,6 +41,13 @@ def alti(c: Capture, query: int | str | None = None, *, kind: str | None = None)
     ------
     InputError
         When values, output projections or residuals were not recorded, with the remedy.
+
+    Examples
+    --------
+    >>> analysis.alti(c).shape
+    (2, 17, 17)
+    >>> analysis.alti(c, "bird")[-1, :8].round(2)
+    array([0.07, 0.16, 0.06, 0.  , 0.  , 0.29, 0.22, 0.2 ], dtype=float32)
     """  # noqa: D205
     attention = attention_of(c, kind)
     require_one_text(attention)

@@ -48,6 +48,14 @@ def assert_attends(
     InputError
         For a weight that cannot be one, for no bound at all, or for a mask that hides the key from the query in all of
         these heads.
+
+    Examples
+    --------
+    >>> analysis.assert_attends(c, "cat", "the", at_least=0.5)
+    >>> analysis.assert_attends(c, "cat", "the", at_most=0.5)
+    Traceback (most recent call last):
+        ...
+    AssertionError: Expected every head to attend from 'cat' (2) to 'the' (1) with a weight of at most...
     """
     if at_least is None and at_most is None:
         raise InputError("Say what is expected: at_least=…, at_most=…, or both.")

@@ -37,6 +37,14 @@ class Beside:
         float32 [layers, keys]: weights multiplied through the layers up to and including each.
     contributions
         float32 [layers, keys]: the same with contributions by vectors instead of weights, see :func:`alti`.
+
+    Examples
+    --------
+    >>> found = analysis.beside(c, "bird")
+    >>> found.norms.shape
+    (2, 17)
+    >>> found.tokens[found.contributions[-1].argmax()]
+    'small'
     """
 
     query: int
@@ -71,6 +79,20 @@ def beside(c: Capture, query: int | str, *, kind: str | None = None) -> Beside:
     ------
     InputError
         When the capture does not hold what contributions take, with the remedy.
+
+    Examples
+    --------
+    >>> found = analysis.beside(c, "bird")
+    >>> found.table().head(8).round(2)
+       key  token  weights  norms  rollout  contributions
+    0    0    <s>     0.07   0.09     0.06           0.07
+    1    1    the     0.01   0.02     0.05           0.16
+    2    2    cat     0.15   0.17     0.08           0.06
+    3    3    saw     0.20   0.21     0.07           0.00
+    4    4      a     0.00   0.00     0.02           0.00
+    5    5  small     0.00   0.00     0.12           0.29
+    6    6    red     0.01   0.01     0.17           0.22
+    7    7   bird     0.55   0.49     0.43           0.20
     """
     attention = attention_of(c, kind)
     i = attention.queries.position(query)

@@ -47,6 +47,15 @@ def head_clusters(
         Per head: ``layer``, ``head``; ``cluster``, counted from 0 by falling size, and its ``size``; ``x`` and ``y``;
         the ``nearest_layer`` and ``nearest_head``, and the ``divergence`` from it. Near 0 the head is redundant, which
         only ablating both can prove.
+
+    Examples
+    --------
+    >>> table = analysis.head_clusters(c)
+    >>> table[["layer", "head", "cluster", "size"]].head(3)
+       layer  head  cluster  size
+    0      0     0        6     1
+    1      0     1        7     1
+    2      0     2        4     1
     """
     from scipy.cluster.hierarchy import fcluster, linkage
     from scipy.spatial.distance import squareform

@@ -52,6 +52,15 @@ class Comparison:
         How many pairs of rows each mean is over.
     a, b
         What was compared.
+
+    Examples
+    --------
+    >>> found = analysis.compare(c, capture(model, tokenizer, text.replace("red", "blue")))
+    >>> found.change.round(2)
+    array([[0.07, 0.12, 0.13, 0.1 ],
+           [0.08, 0.05, 0.07, 0.09]], dtype=float32)
+    >>> found.difference(1, 0).shape
+    (15, 15)
     """
 
     kind: str
@@ -149,6 +158,12 @@ def compare(a: Capture, b: Capture, *, kind: str | None = None) -> Comparison:
     ------
     InputError
         Where they have no kind of attention, no layer or no token in common.
+
+    Examples
+    --------
+    >>> other = capture(model, tokenizer, text.replace("red", "blue"))
+    >>> analysis.compare(c, other).ranked()[0][:2]
+    (0, 2)
     """
     first, second, layers = _two_kinds(a, b, kind)
     queries = matched(groups(first.queries, second.queries))

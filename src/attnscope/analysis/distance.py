@@ -28,6 +28,12 @@ def mean_distance(c: Capture, *, signed: bool = False, content: bool = False, ki
     -------
     numpy.ndarray
         float32 [layers, heads], in tokens.
+
+    Examples
+    --------
+    >>> analysis.mean_distance(c).round(1)
+    array([[3.1, 1.9, 1. , 1.5],
+           [3.9, 4.1, 3.9, 4. ]], dtype=float32)
     """
     require_one_sequence(c, kind, "The mean distance")
     return head_mean(c, partial(distance_of_rows, signed=signed), kind, content=content)

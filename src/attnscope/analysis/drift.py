@@ -40,6 +40,12 @@ def snapshot(c: Capture, *, kind: str | None = None) -> dict[str, Any]:
         number per head, None where no row counts. Among them, as ``received 0-4``, is the most attention that a token
         of a stretch of the text gets, mean over queries: it moves when a head looks at another word, which may change
         none of the others. ``json.dump`` takes it as it is.
+
+    Examples
+    --------
+    >>> import json
+    >>> kept = json.loads(json.dumps(analysis.snapshot(c)))
+    >>> analysis.assert_no_drift(c, kept)
     """
     attention = attention_of(c, kind)
     means = head_means(c, measures_of(c, attention.kind), attention.kind) | _received(c, attention)
@@ -72,6 +78,11 @@ def assert_no_drift(c: Capture, snapshot: Mapping[str, Any], *, tolerance: float
         Names the heads and statistics that moved most, then and now; or what differs in tokens or heads.
     InputError
         For something that is no snapshot, or a tolerance below 0.
+
+    Examples
+    --------
+    >>> kept = analysis.snapshot(c)
+    >>> analysis.assert_no_drift(capture(model, tokenizer, text), kept, tolerance=0.01)
     """
     if isinstance(tolerance, bool) or not isinstance(tolerance, int | float) or not tolerance >= 0:
         raise InputError(f"tolerance is how far a statistic may move, 0 or more; got {tolerance!r}.")

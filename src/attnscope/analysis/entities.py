@@ -35,6 +35,14 @@ def entity_heads(
     pandas.DataFrame or list of dict
         Per head: ``layer``, ``head``; ``share``, the mean weight on spans, of queries outside of them; ``within``, that
         of a span's tokens on its other tokens (NaN where every span is one token); and the ``chance`` level of each.
+
+    Examples
+    --------
+    >>> table = analysis.entity_heads(c, [(4, 8), (12, 16)])
+    >>> table.head(2).round(2)
+       layer  head  share  share_chance  within  within_chance
+    0      0     0   0.35           0.4    0.27            0.2
+    1      0     1   0.52           0.4    0.57            0.2
     """
     require_one_sequence(c, kind, "Attention within spans")
     attention = attention_of(c, kind)

@@ -34,6 +34,14 @@ def entropy(
     -------
     numpy.ndarray
         float32 [layers, heads], or [layers, heads, queries].
+
+    Examples
+    --------
+    >>> analysis.entropy(c).round(2)
+    array([[0.92, 0.43, 0.13, 0.56],
+           [0.24, 0.26, 0.15, 0.15]], dtype=float32)
+    >>> analysis.entropy(c, per_query=True).shape
+    (2, 4, 17)
     """
     measure = normalized_entropy if normalize else entropy_of_rows
     return (every_row if per_query else head_mean)(c, measure, kind, content=content)
@@ -54,6 +62,12 @@ def effective_keys(c: Capture, *, order: int = 1, content: bool = False, kind: s
     -------
     numpy.ndarray
         float32 [layers, heads], mean over queries.
+
+    Examples
+    --------
+    >>> analysis.effective_keys(c).round(1)
+    array([[7.1, 2.3, 1.3, 3.4],
+           [1.8, 1.7, 1.3, 1.5]], dtype=float32)
     """
     if order not in (1, 2):
         raise InputError(f"order is 1 (of the entropy) or 2 (of the squared weights), got {order!r}.")

@@ -56,6 +56,12 @@ class LayerEvolution:
     statistics
         Per statistic of :func:`head_table`, float32 [layers]: of the head, or the mean over heads. These are over all
         queries.
+
+    Examples
+    --------
+    >>> found = analysis.layer_evolution(c)
+    >>> found.layers, found.change.round(2)
+    ((0, 1), array([nan, 0.6], dtype=float32))
     """
 
     capture: Capture
@@ -112,6 +118,12 @@ def layer_evolution(
     ------
     NotFoundError
         Where no layer has such a head, or there is no such token.
+
+    Examples
+    --------
+    >>> found = analysis.layer_evolution(c, query="bird")
+    >>> [(hit.layer, hit.token) for hit in found.top_keys(1)]
+    [(0, 'red'), (1, 'bird')]
     """
     attention = attention_of(c, kind)
     if head is not None:
@@ -146,6 +158,15 @@ def checkpoint_evolution(
     pandas.DataFrame or list of dict
         Per checkpoint and head: ``checkpoint``, ``layer``, ``head``, ``change`` since the checkpoint before (mean
         Jensen–Shannon divergence, as a share of ln 2; NaN for the first) and each statistic of :func:`head_table`.
+
+    Examples
+    --------
+    >>> later = capture(model, tokenizer, text)
+    >>> table = analysis.checkpoint_evolution([c, later], names=["step 0", "step 100"])
+    >>> table[["checkpoint", "layer", "head", "change"]].tail(2)
+       checkpoint  layer  head  change
+    14   step 100      1     2     0.0
+    15   step 100      1     3     0.0
     """
     if isinstance(captures, Capture) or not isinstance(captures, Sequence):
         raise InputTypeError(f"Give a list of captures, one per checkpoint; got {type(captures).__name__}.")

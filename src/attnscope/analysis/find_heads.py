@@ -42,6 +42,12 @@ class HeadHit:
         Beyond 2,048 content tokens, of the pairs among that many evenly spaced ones.
     query, key
         Positions of the token that attends and the token attended to.
+
+    Examples
+    --------
+    >>> best = analysis.find_heads(c, "cat", "the", k=1)[0]
+    >>> best.direction, best.rank, round(best.share_as_good, 2)
+    ('forward', 1, 0.05)
     """
 
     layer: int
@@ -85,6 +91,12 @@ def find_heads(
         For a token that is not there, with the nearest ones.
     InputError
         For an unknown direction, or a mask under which neither token can attend to the other.
+
+    Examples
+    --------
+    >>> best = analysis.find_heads(c, "cat", "the")[0]
+    >>> best.layer, best.head, round(best.weight, 2)
+    (1, 2, 1.0)
     """
     if direction not in _DIRECTIONS:
         raise InputError(f"direction is 'either', 'forward' or 'backward', got {direction!r}.")

@@ -48,6 +48,12 @@ class Flow:
     maximum
         float64 [keys]: the most that could flow from each token if links were pipes (Abnar & Zuidema 2020); None where
         it was not asked for.
+
+    Examples
+    --------
+    >>> found = analysis.flow(c, "bird", edges=2)
+    >>> found.edges[1].tolist(), found.edge_shares[1].round(2)
+    ([[7, 7], [7, 3]], array([0.78, 0.1 ], dtype=float32))
     """
 
     query: int
@@ -91,6 +97,12 @@ def flow(
     ------
     TooLargeError
         For a maximum flow over more than five million links.
+
+    Examples
+    --------
+    >>> found = analysis.flow(c, "bird")
+    >>> [c.tokens[node] for node in found.paths[1]], round(float(found.path_shares[1]), 2)
+    (['red', 'bird', 'bird'], 0.17)
     """
     for name, value in (("edges", edges), ("paths", paths)):
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:

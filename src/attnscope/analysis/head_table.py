@@ -28,6 +28,14 @@ def head_table(c: Capture, *, content: bool = False, kind: str | None = None) ->
         One row per head: ``layer``, ``head``, then per statistic its value and, as ``…_chance``, its chance level;
         a frame where pandas is installed. ``entropy`` is normalised, ``local_share`` is for a window of 3,
         ``mean_distance`` and ``mean_offset`` are in tokens.
+
+    Examples
+    --------
+    >>> table = analysis.head_table(c)
+    >>> table[["layer", "head", "entropy", "previous_token"]].head(2).round(2)
+       layer  head  entropy  previous_token
+    0      0     0     0.92            0.19
+    1      0     1     0.43            0.07
     """
     measures = measures_of(c, kind)
     values = head_means(c, measures, kind, content=content)

@@ -54,6 +54,12 @@ class Finding:
         The number it rests on, and the one it was held to.
     heads
         The heads concerned, as (layer, head).
+
+    Examples
+    --------
+    >>> even = from_queries_keys([np.zeros((1, 40, 4))], [np.zeros((1, 40, 4))], ["a"] * 40)
+    >>> [(finding.name, finding.severity) for finding in analysis.health(even)]
+    [('uniform', 'warning'), ('unverified', 'info')]
     """
 
     name: str
@@ -75,6 +81,14 @@ def health(c: Capture, *, kind: str | None = None) -> list[Finding]:
     -------
     list of Finding
         Gravest first; empty for a capture without findings.
+
+    Examples
+    --------
+    >>> analysis.health(c)
+    []
+    >>> even = from_queries_keys([np.zeros((1, 40, 4))], [np.zeros((1, 40, 4))], ["a"] * 40)
+    >>> [finding.name for finding in analysis.health(even)]
+    ['uniform', 'unverified']
     """
     attention = attention_of(c, kind)
     seen = _look(attention)

@@ -37,6 +37,12 @@ class LikeHead:
         The head.
     divergence
         Mean Jensen–Shannon divergence over queries, 0 (the same) to 1 (never the same key).
+
+    Examples
+    --------
+    >>> nearest = analysis.similar_heads(c, 1, 0, k=1)[0]
+    >>> nearest.layer, nearest.head, round(nearest.divergence, 2)
+    (1, 2, 0.11)
     """
 
     layer: int
@@ -45,7 +51,13 @@ class LikeHead:
 
 
 def heads_of(c: Capture, *, kind: str | None = None) -> list[tuple[int, int]]:
-    """Layer and head of every head, in the order of :func:`head_distance`."""
+    """Layer and head of every head, in the order of :func:`head_distance`.
+
+    Examples
+    --------
+    >>> analysis.heads_of(c)[:5]
+    [(0, 0), (0, 1), (0, 2), (0, 3), (1, 0)]
+    """
     attention = attention_of(c, kind)
     return [(number, head) for number, layer in attention.stored.items() for head in range(layer.n_heads)]
 
@@ -68,6 +80,13 @@ def head_distance(c: Capture, *, root: bool = False, content: bool = False, kind
     numpy.ndarray
         float32 [heads, heads], 0 to 1; rows and columns in the order of :func:`heads_of`. NaN for heads that share no
         query with weight.
+
+    Examples
+    --------
+    >>> analysis.head_distance(c).shape
+    (8, 8)
+    >>> analysis.head_distance(c)[0, :4].round(2)
+    array([0.  , 0.31, 0.51, 0.24], dtype=float32)
     """
     mean = divergence_sums(c, content=content, kind=kind).mean
     return np.sqrt(mean) if root else mean
@@ -143,6 +162,11 @@ def similar_heads(
     -------
     list of LikeHead
         The most alike first.
+
+    Examples
+    --------
+    >>> [(head.layer, head.head) for head in analysis.similar_heads(c, 1, 0, k=2)]
+    [(1, 2), (1, 3)]
     """
     attention = attention_of(c, kind)
     attention.head(layer, head)
@@ -175,6 +199,12 @@ def heads_like(
     -------
     list of LikeHead
         The most alike first.
+
+    Examples
+    --------
+    >>> before = np.eye(len(c.tokens), k=-1)
+    >>> [(head.layer, head.head) for head in analysis.heads_like(c, before, k=1)]
+    [(0, 2)]
     """
     _require_count(k)
     attention = attention_of(c, kind)

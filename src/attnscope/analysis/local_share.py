@@ -29,6 +29,12 @@ def local_share(c: Capture, window: int = 3, *, content: bool = False, kind: str
     -------
     numpy.ndarray
         float32 [layers, heads]. In short texts chance alone is high: see the chance column of :func:`head_table`.
+
+    Examples
+    --------
+    >>> analysis.local_share(c, window=1).round(2)
+    array([[0.46, 0.2 , 0.96, 0.73],
+           [0.37, 0.34, 0.4 , 0.39]], dtype=float32)
     """
     if isinstance(window, bool) or not isinstance(window, int) or window < 0:
         raise InputError(f"A window is a number of tokens to either side, 0 or more; got {window!r}.")

@@ -46,6 +46,12 @@ class LogitAttribution:
         The final norm's shift and the unembedding's bias.
     logit
         The logit, as the model reads it off, before a soft cap or scale of all logits.
+
+    Examples
+    --------
+    >>> found = analysis.logit_attribution(c, "red", "bird")
+    >>> abs(found.total - found.logit) < 1e-3
+    True
     """
 
     position: int
@@ -97,6 +103,13 @@ def logit_attribution(
         where every layer ends in a norm (BERT's type); with the reason and the remedy.
     NotFoundError
         For a token whose unembedding is not there, with those that are.
+
+    Examples
+    --------
+    >>> found = analysis.logit_attribution(c, "red", "bird", against="cat")
+    >>> found.heads.round(1)
+    array([[ 0. , -0.2, -0.3, -0.1],
+           [-2.2, -1.2, -2.8,  1.9]], dtype=float32)
     """  # noqa: D205
     attention = attention_of(c, kind)
     write_of(attention, attention.layers[0])

@@ -39,6 +39,12 @@ class HeadMatch:
     best
         The smallest divergence the first head has from any head of the second; less than ``divergence`` where that
         head was needed for another.
+
+    Examples
+    --------
+    >>> matches = analysis.match_heads(c, capture(model, tokenizer, text))
+    >>> max(round(match.divergence, 3) for match in matches)
+    0.0
     """
 
     layer: int
@@ -71,6 +77,13 @@ def match_heads(a: Capture, b: Capture, *, kind: str | None = None) -> list[Head
     ------
     InputError
         Where they have no token in common.
+
+    Examples
+    --------
+    >>> other = capture(model, tokenizer, text)
+    >>> match = analysis.match_heads(c, other)[0]
+    >>> (match.layer, match.head), (match.other_layer, match.other_head)
+    ((0, 0), (0, 0))
     """
     first = attention_of(a, kind)
     second = b[first.kind]

@@ -28,6 +28,12 @@ def max_weight(c: Capture, *, content: bool = False, kind: str | None = None) ->
     -------
     numpy.ndarray
         float32 [layers, heads].
+
+    Examples
+    --------
+    >>> analysis.max_weight(c).round(2)
+    array([[0.32, 0.79, 0.95, 0.64],
+           [0.82, 0.83, 0.92, 0.91]], dtype=float32)
     """
     return head_mean(c, max_of_rows, kind, content=content)
 
@@ -47,6 +53,12 @@ def confidence(c: Capture, *, leave_out: str = "both", kind: str | None = None) 
     -------
     numpy.ndarray
         float32 [layers, heads].
+
+    Examples
+    --------
+    >>> analysis.confidence(c).round(2)
+    array([[0.32, 0.79, 0.95, 0.64],
+           [0.82, 0.83, 0.92, 0.91]], dtype=float32)
     """
     if leave_out not in _SIDES:
         raise InputError(f"leave_out is 'both', 'query', 'key' or 'none', got {leave_out!r}.")

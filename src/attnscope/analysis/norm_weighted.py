@@ -59,6 +59,13 @@ def norm_weighted(
     ------
     InputError
         When the capture holds no values or no output projection, with the remedy.
+
+    Examples
+    --------
+    >>> analysis.norm_weighted(c, 1, 0).shape
+    (17, 17)
+    >>> analysis.norm_weighted(c, 1, 0, share=True)[7, :8].round(2)
+    array([0.01, 0.01, 0.  , 0.13, 0.  , 0.  , 0.  , 0.86], dtype=float32)
     """  # noqa: D205
     attention = attention_of(c, kind)
     if joint and head is not None:

@@ -31,6 +31,12 @@ def previous_token(c: Capture, *, content: bool = False, kind: str | None = None
     -------
     numpy.ndarray
         float32 [layers, heads].
+
+    Examples
+    --------
+    >>> analysis.previous_token(c).round(2)
+    array([[0.19, 0.07, 0.95, 0.62],
+           [0.09, 0.12, 0.12, 0.16]], dtype=float32)
     """
     return offset_share(c, -1, content=content, kind=kind)
 
@@ -39,12 +45,24 @@ def next_token(c: Capture, *, content: bool = False, kind: str | None = None) ->
     """Weight on the token after the query, mean over the queries that see it; NaN throughout for causal models.
 
     Takes and gives the same as :func:`previous_token`.
+
+    Examples
+    --------
+    >>> analysis.next_token(translation, kind="encoder").round(2)
+    array([[0.12, 0.09]], dtype=float32)
     """
     return offset_share(c, 1, content=content, kind=kind)
 
 
 def self_share(c: Capture, *, content: bool = False, kind: str | None = None) -> np.ndarray:
-    """Weight of the query on itself, mean over queries; takes and gives the same as :func:`previous_token`."""
+    """Weight of the query on itself, mean over queries; takes and gives the same as :func:`previous_token`.
+
+    Examples
+    --------
+    >>> analysis.self_share(c).round(2)
+    array([[0.28, 0.14, 0.07, 0.14],
+           [0.29, 0.23, 0.29, 0.24]], dtype=float32)
+    """
     return offset_share(c, 0, content=content, kind=kind)
 
 
@@ -62,6 +80,12 @@ def offset_share(c: Capture, offset: int, *, content: bool = False, kind: str | 
     -------
     numpy.ndarray
         float32 [layers, heads].
+
+    Examples
+    --------
+    >>> analysis.offset_share(c, -2).round(2)
+    array([[0.17, 0.78, 0.02, 0.15],
+           [0.03, 0.04, 0.01, 0.  ]], dtype=float32)
     """
     if isinstance(offset, bool) or not isinstance(offset, int | np.integer):
         raise InputError(f"An offset is a whole number of tokens, below 0 for earlier ones; got {offset!r}.")
@@ -79,6 +103,12 @@ class Offsets:
         int64 [layers, heads]: tokens from query to key; 0 also where no row counts.
     rate
         float32 [layers, heads]: share of rows whose strongest key lies there, of the rows that see a key there.
+
+    Examples
+    --------
+    >>> found = analysis.strongest_offset(c)
+    >>> found.offset[0].tolist(), found.rate[0].round(2)
+    ([0, -2, -1, -1], array([0.71, 1.  , 1.  , 0.94], dtype=float32))
     """
 
     offset: np.ndarray
@@ -99,6 +129,11 @@ def strongest_offset(c: Capture, reach: int = 8, *, content: bool = False, kind:
         Largest distance looked at, to either side.
     content
         Leave special tokens out on both sides.
+
+    Examples
+    --------
+    >>> analysis.strongest_offset(c).offset.tolist()
+    [[0, -2, -1, -1], [-7, -7, -7, -7]]
     """
     if isinstance(reach, bool) or not isinstance(reach, int) or reach < 0:
         raise InputError(f"A reach is a number of tokens to either side, 0 or more; got {reach!r}.")

@@ -32,6 +32,16 @@ class PatternScore:
         weight that uniform attention puts on them.
     of_all
         Sums over every row of the weight on the pattern's keys, 0 for rows that see none.
+
+    Examples
+    --------
+    >>> score = analysis.pattern_score(c, "induction")
+    >>> score.mass.round(2)
+    array([[0.04, 0.01, 0.  , 0.02],
+           [0.91, 0.92, 0.99, 0.99]], dtype=float32)
+    >>> score.margin.round(2)
+    array([[-0.04, -0.07, -0.08, -0.06],
+           [ 0.9 ,  0.91,  0.99,  0.99]], dtype=float32)
     """
 
     of_mass: Sums
@@ -112,6 +122,17 @@ def pattern_score(
     ------
     InputTypeError, InputError, NotFoundError
         For a pattern of another shape or type, or a name that is not there.
+
+    Examples
+    --------
+    >>> score = analysis.pattern_score(c, "previous_token")
+    >>> score.hit.round(2)
+    array([[0.19, 0.06, 1.  , 0.94],
+           [0.06, 0.19, 0.12, 0.19]], dtype=float32)
+    >>> both = score + analysis.pattern_score(capture(model, tokenizer, "it ran ."), "previous_token")
+    >>> both.rows
+    array([[19, 19, 19, 19],
+           [19, 19, 19, 19]])
     """
     if isinstance(target, str) and target in INSIDE_ONE_TEXT:
         require_one_sequence(c, kind, f"The pattern {target!r}")

@@ -27,6 +27,13 @@ def attention_received(c: Capture, *, content: bool = False, kind: str | None = 
     -------
     numpy.ndarray
         float32 [layers, heads, keys]; NaN for keys that no query sees.
+
+    Examples
+    --------
+    >>> analysis.attention_received(c).shape
+    (2, 4, 17)
+    >>> analysis.attention_received(c)[0, 0, :5].round(2)
+    array([0.22, 0.14, 0.1 , 0.08, 0.07], dtype=float32)
     """
     attention = attention_of(c, kind)
     total = np.zeros((attention.n_layers, attention.n_heads, len(attention.keys)))

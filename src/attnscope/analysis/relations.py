@@ -59,6 +59,14 @@ def relation_heads(c: Capture | Sequence[Capture], pairs: Any, *, k: int | None 
     ------
     InputError
         When no pair can be seen under the mask, or a parse is of another text.
+
+    Examples
+    --------
+    >>> table = analysis.relation_heads(c, [("small", "bird", "amod"), ("red", "bird", "amod"), ("bird", "saw", "obj")])
+    >>> table[["relation", "direction", "layer", "head", "accuracy"]].head(2)
+      relation     direction  layer  head  accuracy
+    0     amod  to dependent      0     2       1.0
+    1     amod  to dependent      0     1       1.0
     """
     captures, several = ([c], [pairs]) if isinstance(c, Capture) else (list(c), list(pairs))
     if len(captures) != len(several):

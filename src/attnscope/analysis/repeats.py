@@ -29,6 +29,12 @@ def duplicate_token(c: Capture, *, content: bool = False, kind: str | None = Non
     -------
     numpy.ndarray
         float32 [layers, heads]; NaN throughout where no token occurs twice.
+
+    Examples
+    --------
+    >>> analysis.duplicate_token(c).round(2)
+    array([[0.03, 0.01, 0.  , 0.  ],
+           [0.  , 0.01, 0.  , 0.  ]], dtype=float32)
     """
     require_one_sequence(c, kind, "Duplicate-token attention")
     return head_mean(c, Share(Duplicate()), kind, content=content)
@@ -51,6 +57,12 @@ def induction(c: Capture, *, content: bool = False, kind: str | None = None) -> 
     numpy.ndarray
         float32 [layers, heads], mean over the queries that see such a token; NaN throughout where no token occurs
         twice.
+
+    Examples
+    --------
+    >>> analysis.induction(c).round(2)
+    array([[0.04, 0.01, 0.  , 0.02],
+           [0.91, 0.92, 0.99, 0.99]], dtype=float32)
     """
     require_one_sequence(c, kind, "Induction")
     return head_mean(c, Share(Induction()), kind, content=content)
@@ -80,6 +92,14 @@ def repeated_random(
     -------
     numpy.ndarray
         int64 [tokens].
+
+    Examples
+    --------
+    >>> ids = analysis.repeated_random(range(1, 49), length=6, times=3, first=0)
+    >>> c = capture(model, tokenizer, {"input_ids": torch.tensor(ids)[None]})
+    >>> analysis.induction(c).round(2)
+    array([[0.06, 0.04, 0.01, 0.03],
+           [0.93, 0.95, 0.96, 0.93]], dtype=float32)
     """
     choices = np.unique(np.asarray(ids, np.int64))
     if not 0 < length <= choices.size or times < 1:

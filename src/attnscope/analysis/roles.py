@@ -51,6 +51,16 @@ def head_roles(c: Capture, *, threshold: float = FIRES, content: bool = False, k
         which takes 3 rows. For ``broad`` the score is the normalised entropy, which fires from 0.9 on (Clark et al.
         2019 use 3.8 nats, which means much only near 128 tokens); it has no margin, since it is what chance looks
         like. Roles no row can show are left out.
+
+    Examples
+    --------
+    >>> table = analysis.head_roles(c)
+    >>> table[table.fires][["layer", "head", "role", "score"]].round(2).head(4)
+        layer  head            role  score
+    7       0     0           broad   0.92
+    10      0     1           local   0.92
+    16      0     2  previous_token   0.95
+    24      0     3  previous_token   0.62
     """
     return table(role_rows(c, threshold=threshold, content=content, kind=kind), COLUMNS)
 

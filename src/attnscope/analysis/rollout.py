@@ -58,6 +58,13 @@ def rollout(
         For attention between different tokens, or a residual outside 0 to 1.
     TooLargeError
         When all rows would not fit in memory.
+
+    Examples
+    --------
+    >>> analysis.rollout(c).shape
+    (2, 17, 17)
+    >>> analysis.rollout(c, "bird")[-1, :8].round(2)
+    array([0.06, 0.05, 0.08, 0.07, 0.02, 0.12, 0.17, 0.43], dtype=float32)
     """
     attention = attention_of(c, kind)
     mixing = Mixing(attention, residual, chance=chance)

@@ -36,6 +36,14 @@ def pattern_shapes(c: Capture, *, content: bool = False, kind: str | None = None
         largest of its weights on the previous, the own and the next token; ``block``, the weight inside the query's
         own text of a pair, as a share of what could be above chance (NaN for a single text). Of the first two, the same
         of uniform attention is taken away, so that chance is 0.
+
+    Examples
+    --------
+    >>> analysis.pattern_shapes(c).head(3).round(2)
+       layer  head  vertical  diagonal  block
+    0      0     0      0.00      0.08    NaN
+    1      0     1     -0.09     -0.06    NaN
+    2      0     2     -0.16      0.75    NaN
     """
     require_one_sequence(c, kind, "The shape of a head's picture")
     attention = attention_of(c, kind)

@@ -22,6 +22,12 @@ def sink_share(c: Capture, *, kind: str | None = None) -> np.ndarray:
     -------
     numpy.ndarray
         float32 [layers, heads].
+
+    Examples
+    --------
+    >>> analysis.sink_share(c).round(2)
+    array([[0.17, 0.11, 0.06, 0.07],
+           [0.06, 0.03, 0.02, 0.05]], dtype=float32)
     """
     return head_mean(c, Share(Sink()), kind)
 
@@ -46,6 +52,11 @@ def sink_rate(c: Capture, threshold: float = 0.3, *, kind: str | None = None) ->
     ------
     InputError
         For attention that is not causal, where the first token is not the only one everybody sees.
+
+    Examples
+    --------
+    >>> round(analysis.sink_rate(c), 2)
+    0.0
     """
     if not attention_of(c, kind).is_causal:
         raise InputError("The sink rate is defined for causal attention. Use sink_share() or special_share() here.")

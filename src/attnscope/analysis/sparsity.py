@@ -30,6 +30,12 @@ def gini(c: Capture, *, content: bool = False, kind: str | None = None) -> np.nd
     -------
     numpy.ndarray
         float32 [layers, heads], mean over queries.
+
+    Examples
+    --------
+    >>> analysis.gini(c).round(2)
+    array([[0.33, 0.81, 0.97, 0.76],
+           [0.9 , 0.9 , 0.94, 0.94]], dtype=float32)
     """
     return head_mean(c, gini_of_rows, kind, content=content)
 
@@ -48,6 +54,12 @@ def keys_needed(c: Capture, share: float = 0.9, *, content: bool = False, kind: 
     -------
     numpy.ndarray
         float32 [layers, heads].
+
+    Examples
+    --------
+    >>> analysis.keys_needed(c, 0.9).round(1)
+    array([[6.9, 2.8, 1.2, 3.6],
+           [1.7, 1.7, 1.3, 1.4]], dtype=float32)
     """
     if not 0 < share <= 1:
         raise InputError(f"A share of weight is above 0 and at most 1, got {share!r}.")
@@ -58,5 +70,11 @@ def negligible_share(c: Capture, *, content: bool = False, kind: str | None = No
     """Share of weights below a hundredth of what uniform attention would give, mean over queries.
 
     Takes and gives the same as :func:`gini`.
+
+    Examples
+    --------
+    >>> analysis.negligible_share(c).round(2)
+    array([[0.  , 0.09, 0.32, 0.03],
+           [0.41, 0.45, 0.55, 0.56]], dtype=float32)
     """
     return head_mean(c, negligible_of_rows, kind, content=content)

@@ -56,6 +56,14 @@ class Statistic:
         Whether some row of an attention can show it.
     in_tokens
         Whether it counts tokens; the others lie between 0 and 1.
+
+    Examples
+    --------
+    >>> entropy = analysis.STATISTICS["entropy"]
+    >>> entropy.says
+    'how evenly weight spreads over the keys seen, 0 to 1'
+    >>> entropy.in_tokens
+    False
     """
 
     measure: Measure
@@ -126,6 +134,14 @@ def statistic(c: Capture, name: str, *, content: bool = False, kind: str | None 
     ------
     NotFoundError
         With the statistics there are.
+
+    Examples
+    --------
+    >>> analysis.statistic(c, "max_weight").round(2)
+    array([[0.32, 0.79, 0.95, 0.64],
+           [0.82, 0.83, 0.92, 0.91]], dtype=float32)
+    >>> sorted(analysis.STATISTICS)[:3]
+    ['duplicate_token', 'effective_keys', 'entropy']
     """
     measures = measures_of(c, kind)
     if name not in measures:

@@ -70,6 +70,15 @@ class Steps:
         [value width]: their sum, what the head hands on before the output projection.
     missing
         What is not known and why; empty where all is.
+
+    Examples
+    --------
+    >>> found = analysis.steps(c, 1, 0, "bird", temperature=2.0)
+    >>> found.table().head(3).round(2)
+       key token  visible  dots  multiplied  scores  weight
+    0    0   <s>     True  7.38        1.84    1.84    0.05
+    1    1   the     True  4.18        1.04    1.04    0.04
+    2    2   cat     True  5.95        1.49    1.49    0.04
     """
 
     kind: str
@@ -147,6 +156,14 @@ def steps(
     ------
     InputError
         For a temperature that is not above 0; for ``scaled=False`` where only weights are known.
+
+    Examples
+    --------
+    >>> found = analysis.steps(c, 1, 0, "bird")
+    >>> found.scale
+    0.25
+    >>> found.weights[:8].round(2)
+    array([0.01, 0.  , 0.  , 0.12, 0.  , 0.  , 0.  , 0.86], dtype=float32)
     """
     require_temperature(temperature)
     attention = attention_of(c, kind)

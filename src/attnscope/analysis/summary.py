@@ -27,6 +27,13 @@ def summary(c: Capture, *, content: bool = False, kind: str | None = None) -> An
     pandas.DataFrame or list of dict
         Per layer and statistic: ``layer``, ``statistic``, the ``mean`` over heads with its ``sd``, ``min`` and ``max``,
         and the ``chance`` level.
+
+    Examples
+    --------
+    >>> analysis.summary(c).head(2).round(2)
+       layer   statistic  mean    sd   min   max  chance
+    0      0     entropy  0.51  0.29  0.13  0.92     1.0
+    1      0  max_weight  0.67  0.23  0.32  0.95     0.2
     """
     measures = measures_of(c, kind)
     values = head_means(c, measures, kind, content=content)

@@ -22,6 +22,16 @@ class Sums:
         float64 [layers, heads]: sum of the rows' numbers, and of their squares.
     count
         int64 [layers, heads]: rows that count.
+
+    Examples
+    --------
+    >>> sums = analysis.pattern_score(c, "self").of_mass
+    >>> sums.mean.round(2)
+    array([[0.28, 0.14, 0.07, 0.14],
+           [0.29, 0.23, 0.29, 0.24]], dtype=float32)
+    >>> (sums + sums).count
+    array([[34, 34, 34, 34],
+           [34, 34, 34, 34]])
     """
 
     total: np.ndarray

@@ -30,6 +30,12 @@ class KeyHit:
         Its weight, or the mean or maximum over heads.
     rank
         1 for the strongest key that counts.
+
+    Examples
+    --------
+    >>> hit = analysis.top_keys(c, "bird", k=1, layer=1)[0]
+    >>> hit.token, hit.rank, round(hit.weight, 2)
+    ('bird', 1, 0.55)
     """
 
     layer: int
@@ -73,6 +79,11 @@ def top_keys(
     -------
     list of KeyHit
         By layer, then by head, strongest key first; keys the mask hides are never given.
+
+    Examples
+    --------
+    >>> [(hit.layer, hit.token) for hit in analysis.top_keys(c, "bird", k=1)]
+    [(0, 'red'), (1, 'bird')]
     """
     if heads not in ("mean", "max", "each"):
         raise InputError(f"heads is 'mean', 'max' or 'each', got {heads!r}.")

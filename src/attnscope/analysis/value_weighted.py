@@ -51,6 +51,13 @@ def value_weighted(
     ------
     InputError
         When the capture holds no values.
+
+    Examples
+    --------
+    >>> analysis.value_weighted(c, 1, 0).shape
+    (17, 17)
+    >>> analysis.value_weighted(c, 1, 0, share=True)[7, :8].round(2)
+    array([0.01, 0.01, 0.  , 0.14, 0.  , 0.  , 0.  , 0.84], dtype=float32)
     """
     attention = attention_of(c, kind)
     return by_norms(attention, layer, head, queries, value_norms(attention, layer), share=share)

@@ -31,6 +31,13 @@ def variability(captures: Sequence[Capture], first: int = 10, *, kind: str | Non
     -------
     numpy.ndarray
         float32 [layers, heads], 0 to 1; with few texts lower than it would be with many.
+
+    Examples
+    --------
+    >>> texts = ["the cat saw a small red bird .", "a dog ran in the old house ."]
+    >>> analysis.variability([capture(model, tokenizer, each) for each in texts], first=5).round(2)
+    array([[0.05, 0.01, 0.02, 0.03],
+           [0.18, 0.18, 0.07, 0.24]], dtype=float32)
     """
     kinds = [attention_of(c, kind) for c in captures]
     if len(kinds) < 2 or len({attention.head_counts for attention in kinds}) > 1:

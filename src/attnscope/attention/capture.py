@@ -36,6 +36,15 @@ class Capture:
         Name of the model, for titles.
     pictures
         Small pictures of the images the patches come from, in their order: uint8 [height, width, 3] each.
+
+    Examples
+    --------
+    >>> c = capture(model, tokenizer, text)
+    >>> c.kinds, c.n_layers, c.n_heads
+    (('self',), 2, 4)
+    >>> bird = c.find("bird", 1)
+    >>> c.tokens[c.weights(1, 0, queries=bird).argmax()]
+    '.'
     """
 
     attention: Mapping[str, Attention]

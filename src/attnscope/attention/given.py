@@ -44,6 +44,14 @@ def from_attentions(
     ------
     InputError
         For empty attentions, wrong shapes, several inputs at once, weights outside 0 to 1, or NaN.
+
+    Examples
+    --------
+    >>> weights = np.array([[[1.0, 0.0], [0.3, 0.7]]])
+    >>> c = from_attentions([weights], ["hello", "world"])
+    >>> c.weights(0, 0)
+    array([[1. , 0. ],
+           [0.3, 0.7]], dtype=float32)
     """
     queries = Tokens.of(tokens)
     keys = queries if key_tokens is None else Tokens.of(key_tokens)
@@ -87,6 +95,15 @@ def from_queries_keys(
         What dot products are multiplied by; None for 1 / √width.
     mask
         bool [queries, keys], True where the key is visible; joins ``causal``.
+
+    Examples
+    --------
+    >>> queries = keys = np.eye(3)[None]
+    >>> c = from_queries_keys([queries], [keys], ["a", "b", "c"], causal=True)
+    >>> c.weights(0, 0).round(2)
+    array([[1.  , 0.  , 0.  ],
+           [0.36, 0.64, 0.  ],
+           [0.26, 0.26, 0.47]], dtype=float32)
     """
     names, key_names = Tokens.of(tokens), None if key_tokens is None else Tokens.of(key_tokens)
     if len(queries) != len(keys) or (values is not None and len(values) != len(keys)):

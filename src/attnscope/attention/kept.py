@@ -171,6 +171,12 @@ def limit_cache(nbytes: int, capture: Capture | None = None) -> int:
     ------
     InputError
         For anything but a number of bytes, 0 or more.
+
+    Examples
+    --------
+    >>> before = limit_cache(64_000_000)
+    >>> limit_cache(before)
+    64000000
     """
     global _default
     if isinstance(nbytes, bool) or not isinstance(nbytes, int | np.integer) or nbytes < 0:

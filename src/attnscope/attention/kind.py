@@ -59,6 +59,16 @@ class Attention:
     head_names
         Per layer, a name for each head, all different, where heads have names of their own. Empty where they are named
         by their numbers.
+
+    Examples
+    --------
+    >>> attention = c["self"]
+    >>> attention
+    Attention(self, 2 × 4 heads, 17 tokens)
+    >>> attention.layers
+    (0, 1)
+    >>> attention.how[0], attention.check[0] < 1e-5
+    ('interface', True)
     """
 
     kind: str

@@ -52,6 +52,14 @@ class TokenLogprobs:
         alternatives are known, see :attr:`least_entropies`.
     model_name
         What the model is called.
+
+    Examples
+    --------
+    >>> found = logprobs(model, tokenizer, text)
+    >>> round(found.perplexity, 1)
+    1422.2
+    >>> [found.tokens[i] for i in found.most_surprising(3)]
+    ['cat', 'small', 'saw']
     """
 
     tokens: Tokens

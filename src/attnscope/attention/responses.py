@@ -24,9 +24,6 @@ _ASK = (
 def from_logprobs(response: Any) -> TokenLogprobs | list[TokenLogprobs]:
     """Read the log-probabilities out of the answer of an OpenAI-style server.
 
-    >>> answer = client.chat.completions.create(..., logprobs=True, top_logprobs=5)      # doctest: +SKIP
-    >>> LogprobsWidget(from_logprobs(answer))                                            # doctest: +SKIP
-
     Parameters
     ----------
     response
@@ -47,6 +44,13 @@ def from_logprobs(response: Any) -> TokenLogprobs | list[TokenLogprobs]:
         with its place.
     InputTypeError
         When it is no answer of a server.
+
+    Examples
+    --------
+    >>> said = {"token": "Paris", "logprob": -0.02, "top_logprobs": [{"token": "Rome", "logprob": -4.1}]}
+    >>> answer = {"object": "chat.completion", "choices": [{"logprobs": {"content": [said]}}]}
+    >>> from_logprobs(answer)
+    TokenLogprobs(1 tokens, 0.03 bits per token, perplexity 1.02)
     """
     reader = _Reader()
     for part in _parts(_plain(_parsed(response))):

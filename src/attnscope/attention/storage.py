@@ -79,6 +79,13 @@ def load(path: str | os.PathLike[str]) -> Capture:
         When the file is damaged, cut short, of another kind, or written by a newer version.
     FileNotFoundError
         When there is no such file.
+
+    Examples
+    --------
+    >>> c.save("bird.safetensors")
+    >>> again = attnscope.load("bird.safetensors")
+    >>> np.array_equal(again.weights(1, 0), c.weights(1, 0))
+    True
     """
     path = Path(path)
     if not path.is_file():

@@ -45,6 +45,14 @@ class Tokens:
     gaps
         int32 [tokens] or None: white space that stood before the token in the text and that no token carries, because
         the tokenizer splits at it and drops it: 0 for none, 1 for a space, 1 + n for n line breaks.
+
+    Examples
+    --------
+    >>> tokens, _ = c.tokens_of()
+    >>> len(tokens), tokens[2], tokens.find("cat", 1)
+    (17, 'cat', 10)
+    >>> Tokens.of(["un", "##seen"])
+    Tokens(2: un ##seen)
     """
 
     text: tuple[str, ...]

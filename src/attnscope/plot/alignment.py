@@ -36,6 +36,11 @@ def alignment(
         Known links, pairs (source word, target word), drawn as squares; those that are possible only, as diamonds.
     ax
         Where to draw; None makes a figure.
+
+    Examples
+    --------
+    >>> figure = plot.alignment(translation, gold=[(0, 0), (1, 2), (2, 1)], content=True)
+    >>> figure.savefig("alignment.pdf")
     """
     held = found if isinstance(found, Alignment) else align(found, **how)
     sure, possible = (gold.sure, gold.possible - gold.sure) if isinstance(gold, GoldLinks) else (gold, ())

@@ -28,6 +28,10 @@ def entropy(c: Capture, *, content: bool = False, ax: Axes | None = None, kind: 
         Leave special tokens out on both sides.
     ax
         Where to draw; None makes a figure.
+
+    Examples
+    --------
+    >>> plot.entropy(c).savefig("entropy.svg")
     """
     found = entropies(c, content=content, kind=kind)
     numbers = np.array(attention_of(c, kind).layers)

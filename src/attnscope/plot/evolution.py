@@ -43,6 +43,10 @@ def evolution(
         Leave special tokens out of the keys.
     ax
         Where to draw; None makes a figure.
+
+    Examples
+    --------
+    >>> plot.evolution(analysis.layer_evolution(c, query="bird")).savefig("layers.svg")
     """
     if not 1 <= top <= MOST_NAMED:
         raise InputError(f"top is 1 to {MOST_NAMED} lines, which is how many can be told apart; got {top!r}.")

@@ -51,6 +51,10 @@ def head_grid(
         The number of the darkest colour; statistics that count tokens go to the largest there is.
     ax
         Where to draw; None makes a figure.
+
+    Examples
+    --------
+    >>> plot.head_grid(c, layers=[1], statistic="induction").savefig("heads.svg")
     """
     attention = attention_of(c, kind)
     numbers = list(attention.layers if layers is None else layers)

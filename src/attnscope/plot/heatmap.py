@@ -56,6 +56,10 @@ def heatmap(
         The weight of the darkest colour; None for the largest shown.
     ax
         Where to draw; None makes a figure.
+
+    Examples
+    --------
+    >>> plot.heatmap(c, 1, 0).savefig("head.svg")
     """
     attention = attention_of(c, kind)
     source = attention.layer(layer)
@@ -106,6 +110,11 @@ def difference(
         As in :func:`heatmap`.
     ax
         Where to draw; None makes a figure.
+
+    Examples
+    --------
+    >>> found = analysis.compare(c, capture(model, tokenizer, text.replace("red", "blue")))
+    >>> plot.difference(found, 1, 0).savefig("difference.svg")
     """
     change = found.difference(layer, head)
     if max(change.shape) > MOST_CELLS:

@@ -30,6 +30,11 @@ def temperature(found: TemperatureSweep, *, top: int = 5, ax: Axes | None = None
         Keys to draw: those strongest at the temperature nearest 1.
     ax
         Where to draw; None makes a figure.
+
+    Examples
+    --------
+    >>> sweep = analysis.temperature_sweep(c, 1, 0, "bird")
+    >>> plot.temperature(sweep, top=3).savefig("temperature.svg")
     """
     if not 1 <= top <= len(style.LINES):
         raise InputError(f"top is 1 to {len(style.LINES)} lines, which is how many can be told apart; got {top!r}.")
@@ -59,6 +64,10 @@ def scaling(found: Any = None, *, ax: Axes | None = None) -> Figure:
         What :func:`attnscope.analysis.scaling_effect` gave; None asks it.
     ax
         Where to draw; None makes a figure.
+
+    Examples
+    --------
+    >>> plot.scaling(analysis.scaling_effect((4, 64))).savefig("scaling.svg")
     """
     held = scaling_effect() if found is None else found
     rows = held.to_dict("records") if hasattr(held, "to_dict") else list(held)

@@ -69,6 +69,15 @@ class HeadProfile:
         Texts that were left out, with the reason.
     ranges
         Numbers of the texts gone through, as (first, one past the last).
+
+    Examples
+    --------
+    >>> heads = profile(model, tokenizer, [text, "a dog ran . a dog ran ."], progress=False)
+    >>> heads.top("induction", 2)[["layer", "head"]].values.tolist()
+    [[1, 3], [1, 1]]
+    >>> heads.save("two-texts.profile")
+    >>> HeadProfile.load("two-texts.profile") == heads
+    True
     """
 
     model_name: str

@@ -47,9 +47,6 @@ def profile(
 ) -> HeadProfile:
     """Profile every head of a model over many texts.
 
-    >>> heads = profile(model, tokenizer, "corpus.jsonl", resume="corpus.profile")     # doctest: +SKIP
-    >>> heads.top("induction")                                                         # doctest: +SKIP
-
     On several processes or machines, with the same result:
 
     >>> from distributed import Client                                                 # doctest: +SKIP
@@ -128,6 +125,15 @@ def profile(
         For a model, tokenizer, layer, statistic or kind that cannot be used.
     MissingPackageError
         When the engine or the file's format needs a package that is not installed.
+
+    Examples
+    --------
+    >>> heads = profile(model, tokenizer, [text, "a dog ran . a dog ran ."], progress=False)
+    >>> heads
+    HeadProfile(attnscope small, self: 2 layers × 4 heads, 2 texts of 26 tokens)
+    >>> heads.mean("previous_token").round(2)
+    array([[0.21, 0.09, 0.95, 0.62],
+           [0.11, 0.11, 0.12, 0.13]])
     """
     settings = Settings(
         batch_size,

@@ -99,6 +99,18 @@ def capture(
         When the model cannot be captured, with the reason and the remedy.
     WriteError
         When nothing can be written to ``path``, or the disk is full.
+
+    Examples
+    --------
+    >>> c = capture(model, tokenizer, "the cat saw a small red bird .")
+    >>> c
+    Capture(attnscope small, self: 2 × 4 heads, 9 tokens, 0.0 MB)
+    >>> c.weights(1, 0)[-1].round(2)
+    array([0.  , 0.  , 0.  , 0.  , 0.14, 0.  , 0.41, 0.01, 0.44],
+          dtype=float32)
+    >>> both = capture(model, tokenizer, ["the cat saw a bird .", "it ran ."])
+    >>> [len(each.tokens) for each in both]
+    [7, 4]
     """
     models.require_recordable(model)
     if not hasattr(models.unwrapped(model), "get_input_embeddings"):

@@ -59,6 +59,14 @@ def logprobs(model: Any, tokenizer: Any, text: Any, *, top: int = 5) -> TokenLog
         For a model, tokenizer or text of a kind that cannot be used.
     ModelError
         When the model sees the tokens it is asked about, as masked language models do, or has no language-model head.
+
+    Examples
+    --------
+    >>> found = logprobs(model, tokenizer, text)
+    >>> found
+    TokenLogprobs(attnscope small, 17 tokens, 10.47 bits per token, perplexity 1422)
+    >>> found.surprisal[1:4].round(1)
+    array([15.4, 28.6, 23.4])
     """
     models.require_recordable(model)
     _require_head(model)

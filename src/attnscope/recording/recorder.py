@@ -354,14 +354,6 @@ def record(
 ) -> Recording:
     """Record the attention of a forward pass you run yourself, or of a text the model writes.
 
-    >>> with record(model) as recording:          # doctest: +SKIP
-    ...     model(**inputs)
-    >>> recording.capture(tokenizer=tokenizer)    # doctest: +SKIP
-
-    >>> with record(model) as recording:          # doctest: +SKIP
-    ...     model.generate(**inputs, max_new_tokens=20)
-    >>> recording.capture(tokenizer=tokenizer)    # doctest: +SKIP
-
     The pass runs as it would without the recording, on the model's own implementation; parameters, config, mode,
     random state and hooks are as before once the block ends, also after an error.
 
@@ -396,5 +388,13 @@ def record(
         When the model cannot be recorded, with the reason and the remedy.
     WriteError
         When nothing can be written to ``path``, or the disk is full.
+
+    Examples
+    --------
+    >>> inputs = tokenizer("the cat saw a small red bird . the", return_tensors="pt")
+    >>> with record(model) as recording:
+    ...     written = model.generate(input_ids=inputs["input_ids"], max_new_tokens=3)
+    >>> recording.capture(tokenizer=tokenizer).tokens[-3:]
+    ['cat', 'saw', 'a']
     """
     return Recording(model, layers, values, live, on_step, Keeping.of(dtype, device, path))

@@ -27,9 +27,6 @@ class LogprobsWidget(StandingWidget):
 
     A :class:`TokenLogprobs` at the end of a cell shows itself; this is for several texts, for the traits, and to save.
 
-    >>> LogprobsWidget(attnscope.logprobs(model, tokenizer, "The cat sat on the mat."))       # doctest: +SKIP
-    >>> LogprobsWidget(attnscope.from_logprobs(answer))                                       # doctest: +SKIP
-
     Parameters
     ----------
     logprobs
@@ -49,6 +46,11 @@ class LogprobsWidget(StandingWidget):
         For something else than log-probabilities.
     SelectionError
         When there is no such text or token.
+
+    Examples
+    --------
+    >>> widget = LogprobsWidget(logprobs(model, tokenizer, text), token="bird")
+    >>> widget.save("surprisal.html")
     """
 
     _esm = asset("strip.js")

@@ -34,9 +34,6 @@ class ProfileWidget(ProfileTraits, StandingWidget):
     With both, a click on a text captures it and shows it with that head selected, in the same place. Everything on
     screen is a trait, synced both ways, as in :class:`attnscope.AttentionWidget`.
 
-    >>> heads = attnscope.profile(model, tokenizer, texts)                                    # doctest: +SKIP
-    >>> ProfileWidget(heads, texts=texts, model=model, tokenizer=tokenizer)                   # doctest: +SKIP
-
     Parameters
     ----------
     profile
@@ -57,6 +54,12 @@ class ProfileWidget(ProfileTraits, StandingWidget):
     ------
     InputError
         When the profile is of another model.
+
+    Examples
+    --------
+    >>> heads = profile(model, tokenizer, [text], progress=False)
+    >>> widget = ProfileWidget(heads, column="previous_token")
+    >>> widget.save("heads.html")
     """
 
     _esm = asset("profile.js")

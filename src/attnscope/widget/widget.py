@@ -72,6 +72,13 @@ class AttentionWidget(Traits, StandingWidget):
         What is stored with the notebook, and within how many megabytes; see the traits.
     **traits
         Any other trait below.
+
+    Examples
+    --------
+    >>> widget = AttentionWidget(c, layer=1, query="bird", key="red")
+    >>> widget.view = "matrix"
+    >>> widget.save("bird.html")
+    >>> widget.save("bird.svg")
     """
 
     _esm = asset("widget.js")

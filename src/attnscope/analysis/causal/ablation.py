@@ -37,6 +37,13 @@ class HeadEffects:
     size
         float32 [layers, heads]: total variation of the prediction, 0 to 1; cosine distance of the hidden states for
         models without a head; NaN throughout with a target function.
+
+    Examples
+    --------
+    >>> effects = analysis.ablate_heads(model, tokenizer, prompt, "each")
+    >>> effects.size.round(3)
+    array([[0.001, 0.004, 0.981, 0.   ],
+           [0.002, 0.002, 0.004, 0.009]], dtype=float32)
     """
 
     read: str
@@ -141,6 +148,15 @@ def ablate_heads(
     -----
     Several heads may do the same work: none of them matters alone, and all of them together do. A large effect of
     ``"zero"`` may only say that the head's usual output was relied on; compare ``"mean"``.
+
+    Examples
+    --------
+    >>> analysis.ablate_heads(model, tokenizer, prompt, [(0, 2), (0, 3)])
+    Effect(L0H2, L0H3 of self attention set to zero
+           next token after 'small' (position 13): p('red') 99.8% → 0.3%
+           before: 'red' 99.8%, 'and' 0.0%, 'by' 0.0%, 'blue' 0.0%, 'near' 0.0%
+           after: 'a' 98.8%, 'red' 0.3%, 'cat' 0.2%, 'dog' 0.1%, 'hill' 0.1%
+           total variation 0.996)
     """
     subject = prepared(model, tokenizer, text, text_pair, position=position, target=target, decoder_text=decoder_text)
     return ablated(subject, heads, how=how, kind=kind)
@@ -184,6 +200,13 @@ def mean_outputs(model: Any, tokenizer: Any, texts: list[Any], **given: Any) -> 
     -------
     dict
         Per (kind, layer), float32 [heads, value width].
+
+    Examples
+    --------
+    >>> usual = analysis.mean_outputs(model, tokenizer, [text, "a dog ran ."])
+    >>> effect = analysis.ablate_heads(model, tokenizer, prompt, [(0, 2), (0, 3)], how=usual)
+    >>> round(effect.change, 1)
+    -9.0
     """
     if isinstance(texts, str) or not list(texts):
         raise InputError("Give several texts, a list with at least one: means over one text are how='mean'.")

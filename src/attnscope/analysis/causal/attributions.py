@@ -41,6 +41,13 @@ class Attributions:
         Query whose weights stand beside.
     capture
         The capture they are read from.
+
+    Examples
+    --------
+    >>> found = analysis.attributions(model, tokenizer, prompt)
+    >>> found.agreement().round(1)
+    array([[ 0.2,  0. , -0.2, -0.1],
+           [-0.3, -0.2, -0.3, -0. ]], dtype=float32)
     """
 
     read: str
@@ -146,6 +153,12 @@ def attributions(
         When Captum is not installed.
     InputError, ModelError
         For another method, a model that predicts nothing, or one that takes no vectors in place of ids.
+
+    Examples
+    --------
+    >>> found = analysis.attributions(model, tokenizer, prompt)
+    >>> found.target, found.capture.tokens[found.scores.argmax()]
+    ('red', 'red')
     """
     if method not in METHODS:
         raise InputError(f"method is one of {', '.join(map(repr, METHODS))}, got {method!r}.")

@@ -37,6 +37,12 @@ class Effect:
         Half the summed difference of the two distributions, 0 (no effect) to 1; None where there are none.
     distance
         Cosine distance of the hidden states without and with the change, 0 to 2, for models without a head; else None.
+
+    Examples
+    --------
+    >>> effect = analysis.ablate_heads(model, tokenizer, prompt, [(0, 2), (0, 3)])
+    >>> effect.target, round(effect.change, 1), round(effect.total_variation, 2)
+    ('red', -5.9, 1.0)
     """
 
     changed: str

@@ -35,6 +35,14 @@ class GradWeights:
         What was looked at and which token or class was followed, in words.
     value
         The number the gradient is of.
+
+    Examples
+    --------
+    >>> found = analysis.grad_weights(model, tokenizer, prompt)
+    >>> found.target, round(found.value, 1)
+    ('red', 11.6)
+    >>> found.summed().shape
+    (2, 14, 14)
     """
 
     capture: Capture
@@ -104,6 +112,13 @@ def grad_weights(
         For a layer that does something to its attention that cannot be computed step by step.
     TooLargeError
         When queries × keys of all heads would not fit in memory.
+
+    Examples
+    --------
+    >>> found = analysis.grad_weights(model, tokenizer, text)
+    >>> found.by_head().round(2)
+    array([[-0.05, -1.82, -0.52, -1.1 ],
+           [ 0.63,  0.36,  0.15,  0.24]], dtype=float32)
     """
     subject = prepared(model, tokenizer, text, text_pair, position=position, target=target, decoder_text=decoder_text)
     value, arrays = running().weight_gradients(subject, checked_way(of))

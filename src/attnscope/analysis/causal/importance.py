@@ -36,6 +36,12 @@ class HeadImportance:
         Mean loss of the texts, in nats.
     n_texts
         Number of texts.
+
+    Examples
+    --------
+    >>> found = analysis.head_importance(model, tokenizer, [text])
+    >>> found.n_texts, round(found.loss, 1), found.is_saturated
+    (1, 7.3, False)
     """
 
     layers: tuple[int, ...]
@@ -118,6 +124,13 @@ def head_importance(
     -----
     It is a slope at the model as it is: heads that do the same work as others, and heads of a text that is foretold
     surely, get little, though the model may need them. :func:`ablate_heads` measures instead of extrapolating.
+
+    Examples
+    --------
+    >>> found = analysis.head_importance(model, tokenizer, [text, "a dog ran . a dog ran ."])
+    >>> found.normalized.round(2)
+    array([[0.34, 0.79, 0.42, 0.3 ],
+           [0.36, 0.7 , 0.32, 0.53]], dtype=float32)
     """
     given = [texts] if isinstance(texts, str) or not isinstance(texts, Sequence) else list(texts)
     if not given:

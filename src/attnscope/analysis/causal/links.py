@@ -61,6 +61,12 @@ def cut_links(
         When a link is one the mask hides anyway, or a query would be left without any key.
     UnverifiedError
         For a layer that does something to its attention that cannot be computed step by step.
+
+    Examples
+    --------
+    >>> effect = analysis.cut_links(model, tokenizer, prompt, [(13, 6)])
+    >>> effect.target, round(effect.change, 1)
+    ('red', -14.0)
     """
     if layers is not None and heads is not None:
         raise InputError("Give layers to cut in whole layers, or heads to cut in some heads, not both.")

@@ -34,6 +34,12 @@ class Relevance:
         The row of the prediction.
     capture
         The capture they belong to.
+
+    Examples
+    --------
+    >>> found = analysis.relevance(model, tokenizer, prompt)
+    >>> found.target, found.capture.tokens[found.tokens.argmax()]
+    ('red', 'red')
     """
 
     read: str
@@ -108,6 +114,13 @@ def relevance(
     -----
     Eq. 10 has ``R̂_ddᵀ``: it brings a position what later ones looked up. In a causal decoder that is nothing at the
     last position, where predictions are usually read. Only what speaks for the target counts (the ``max``).
+
+    Examples
+    --------
+    >>> found = analysis.relevance(model, tokenizer, prompt)
+    >>> found.tokens.round(2)
+    array([0.  , 0.  , 0.  , 0.01, 0.04, 0.  , 0.41, 0.01, 0.01, 0.03, 0.01,
+           0.01, 0.  , 0.07])
     """
     checked_way(of)
     subject = prepared(model, tokenizer, text, text_pair, position=position, target=target, decoder_text=decoder_text)

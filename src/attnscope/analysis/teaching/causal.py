@@ -29,6 +29,12 @@ def future_weight(c: Capture, *, kind: str | None = None) -> np.ndarray:
     ------
     InputError
         Where queries and keys are different tokens.
+
+    Examples
+    --------
+    >>> analysis.future_weight(c)
+    array([[0., 0., 0., 0.],
+           [0., 0., 0., 0.]], dtype=float32)
     """
     require_one_sequence(c, kind, "What comes later")
     attention = attention_of(c, kind)

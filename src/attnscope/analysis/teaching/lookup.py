@@ -29,6 +29,12 @@ class SoftLookup:
         float64 [keys]: how much of each value is taken; they sum to 1.
     value
         float64 [value shape]: the values, weighted and added.
+
+    Examples
+    --------
+    >>> found = analysis.soft_lookup({"cat": 1.0, "dog": 3.0}, "cat", temperature=0.5)
+    >>> found.weights.round(2)
+    array([0.88, 0.12])
     """
 
     keys: tuple[Hashable, ...]
@@ -69,6 +75,12 @@ def soft_lookup(
     ------
     NotFoundError
         Where the key, or its vector, is not there.
+
+    Examples
+    --------
+    >>> found = analysis.soft_lookup({"cat": 1.0, "dog": 3.0}, "cat")
+    >>> round(float(found.value), 2)
+    1.54
     """
     require_temperature(temperature)
     if not isinstance(dictionary, Mapping) or not dictionary:
@@ -90,7 +102,13 @@ def soft_lookup(
 
 
 def lookup_weight(n_keys: int, temperature: float = 1.0) -> float:
-    """Give the weight of the matching key among ``n_keys`` that share nothing: ``e^(1/T) / (e^(1/T) + n - 1)``."""
+    """Give the weight of the matching key among ``n_keys`` that share nothing: ``e^(1/T) / (e^(1/T) + n - 1)``.
+
+    Examples
+    --------
+    >>> round(analysis.lookup_weight(4), 2), round(analysis.lookup_weight(4, temperature=0.1), 2)
+    (0.48, 1.0)
+    """
     require_temperature(temperature)
     if n_keys < 1:
         raise InputError(f"A dictionary has at least one key, got {n_keys}.")

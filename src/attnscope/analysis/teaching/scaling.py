@@ -38,6 +38,15 @@ def scaling_effect(
         Per ``width`` and ``scaled``: ``score_sd``, the standard deviation of the scores (√width, or 1); ``entropy`` as
         a share of that of uniform weights; ``max_weight``; both are means over queries. ``gradient`` is the mean size
         of the softmax's derivative, ``Σ_keys p (1 - p)``.
+
+    Examples
+    --------
+    >>> analysis.scaling_effect((4, 256)).round(2)
+       width  scaled  score_sd  entropy  max_weight  gradient
+    0      4   False      1.97     0.69        0.26      0.86
+    1      4    True      0.99     0.89        0.10      0.96
+    2    256   False     16.02     0.07        0.89      0.16
+    3    256    True      1.00     0.89        0.11      0.96
     """
     if n_keys < 2 or n_queries < 1 or any(width < 1 for width in widths):
         raise InputError(

@@ -33,6 +33,12 @@ class TemperatureSweep:
     entropy
         float32 [temperatures]: over the keys, as a share of what it is for equal weights: 1 is flat, 0 is one key. It
         never falls as the temperature rises. NaN where the query sees a single key.
+
+    Examples
+    --------
+    >>> sweep = analysis.temperature_sweep(c, 1, 0, "bird", (0.1, 1, 10))
+    >>> sweep.entropy.round(2)
+    array([0.  , 0.22, 0.97], dtype=float32)
     """
 
     layer: int
@@ -74,7 +80,14 @@ def temperature_sweep(
     *,
     kind: str | None = None,
 ) -> TemperatureSweep:
-    """Compute one row of weights at several temperatures; see :func:`attnscope.analysis.steps`."""
+    """Compute one row of weights at several temperatures; see :func:`attnscope.analysis.steps`.
+
+    Examples
+    --------
+    >>> sweep = analysis.temperature_sweep(c, 1, 0, "bird", (0.1, 1, 10))
+    >>> sweep.weights.max(axis=-1).round(2)
+    array([1.  , 0.86, 0.21], dtype=float32)
+    """
     found = [steps(c, layer, head, query, temperature=temperature, kind=kind) for temperature in temperatures]
     weights = np.stack([each.weights for each in found])
     shares = weights / np.maximum(weights.sum(axis=1, keepdims=True, dtype=np.float64), np.finfo(np.float32).tiny)

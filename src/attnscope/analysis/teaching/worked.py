@@ -25,6 +25,13 @@ class WorkedAttention:
         float64 [..., queries, keys]: their softmax. A query that sees no key has weights 0.
     output
         float64 [..., queries, value width]: weights · values; None without values.
+
+    Examples
+    --------
+    >>> worked = analysis.masked_attention(np.eye(2), np.eye(2), np.eye(2))
+    >>> worked.output.round(2)
+    array([[0.67, 0.33],
+           [0.33, 0.67]])
     """
 
     scores: np.ndarray
@@ -59,6 +66,13 @@ def masked_attention(
         None for 1/√width; 1 leaves scores unscaled.
     temperature
         What scores are divided by: below 1 sharper, above 1 flatter.
+
+    Examples
+    --------
+    >>> worked = analysis.masked_attention([[1.0, 0.0], [0.0, 2.0]], [[1.0, 0.0], [0.0, 1.0]], causal=True)
+    >>> worked.weights.round(2)
+    array([[1. , 0. ],
+           [0.2, 0.8]])
     """
     require_temperature(temperature)
     q, k = _doubles(queries), _doubles(keys)

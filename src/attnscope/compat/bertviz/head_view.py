@@ -58,6 +58,12 @@ def head_view(
     InputError
         Where there are no weights (sdpa), tokens and weights do not match, or a layer is not there; always with what
         to do.
+
+    Examples
+    --------
+    >>> from attnscope.compat.bertviz import head_view
+    >>> weights = [c.weights(layer)[None] for layer in range(2)]
+    >>> page = head_view(weights, c.tokens, layer=1, heads=[0], html_action="return")
     """
     require_action(html_action)
     captures = captures_of(

@@ -41,6 +41,12 @@ def model_view(
     attention, tokens, sentence_b_start, prettify_tokens, encoder_attention, decoder_attention, cross_attention, \
 encoder_tokens, decoder_tokens, include_layers, html_action
         As in :func:`~attnscope.compat.bertviz.head_view`.
+
+    Examples
+    --------
+    >>> from attnscope.compat.bertviz import model_view
+    >>> weights = [c.weights(layer)[None] for layer in range(2)]
+    >>> page = model_view(weights, c.tokens, html_action="return")
     """
     require_action(html_action)
     theme = theme_of(display_mode)

@@ -44,6 +44,11 @@ def show(
         Layer and head to start with; None for the first.
     html_action
         As in :func:`~attnscope.compat.bertviz.head_view`.
+
+    Examples
+    --------
+    >>> from attnscope.compat.bertviz import neuron_view
+    >>> page = neuron_view.show(model, "gpt2", tokenizer, "the cat saw", layer=1, head=0, html_action="return")
     """
     del model_type
     require_action(html_action)
@@ -89,6 +94,13 @@ def get_attention(
     ------
     ModelError
         Where queries and keys are asked for, of a model whose attention is not computed from any.
+
+    Examples
+    --------
+    >>> from attnscope.compat.bertviz import neuron_view
+    >>> found = neuron_view.get_attention(model, "gpt2", tokenizer, "the cat saw")
+    >>> np.array(found["all"]["attn"]).shape
+    (2, 4, 4, 4)
     """
     del model_type
     capture = _captured(model, tokenizer, sentence_a, sentence_b, values=False)

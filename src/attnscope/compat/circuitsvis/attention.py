@@ -51,6 +51,11 @@ def attention_heads(
     ------
     InputError
         For weights that are none (below 0, above 1, NaN, empty) and tokens that are not one per position.
+
+    Examples
+    --------
+    >>> from attnscope.compat.circuitsvis.attention import attention_heads
+    >>> shown = attention_heads(c.weights(1), c.tokens)
     """
     note_unused(
         max_value=max_value,
@@ -82,6 +87,11 @@ def attention_pattern(
         Taken for the sake of the signature: tokens always stand beside the matrix.
     tokens, max_value, min_value, negative_color, positive_color, mask_upper_tri
         As in :func:`attention_heads`.
+
+    Examples
+    --------
+    >>> from attnscope.compat.circuitsvis.attention import attention_pattern
+    >>> shown = attention_pattern(c.tokens, c.weights(1, 0))
     """
     note_unused(
         max_value=max_value,
@@ -103,6 +113,11 @@ def attention_patterns(tokens: Any, attention: Any) -> Any:
     ----------
     tokens, attention
         As in :func:`attention_heads`.
+
+    Examples
+    --------
+    >>> from attnscope.compat.circuitsvis.attention import attention_patterns
+    >>> shown = attention_patterns(c.tokens, c.weights(1))
     """
     captures = captures_of(attention, tokens, heads=True, mask_upper_tri=None)
     return joined(

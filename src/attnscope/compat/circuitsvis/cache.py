@@ -64,6 +64,12 @@ def from_cache(
         ``"html"`` gives the widget, whose ``str()`` is a whole page; ``"view"`` displays it.
     display_mode
         ``"dark"`` or ``"light"``.
+
+    Examples
+    --------
+    >>> from attnscope.compat.circuitsvis.attention import from_cache
+    >>> cache = {f"blocks.{i}.attn.hook_pattern": c.weights(i) for i in range(2)}
+    >>> shown = from_cache(cache, c.tokens, heads=[(1, 0)])
     """
     del radioitems, help, head_notation
     _require(attention_type, mode, return_mode)

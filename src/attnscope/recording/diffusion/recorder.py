@@ -298,10 +298,6 @@ def record_diffusion(
 ) -> DiffusionRecording:
     """Record where an image pipeline of diffusers looks in its prompt.
 
-    >>> with record_diffusion(pipeline) as recording:          # doctest: +SKIP
-    ...     image = pipeline("a cat on a red chair").images[0]
-    >>> recording.maps("cat")                                  # doctest: +SKIP
-
     U-Nets (Stable Diffusion 1, 2, XL) and transformers with cross- or joint attention (PixArt, Stable Diffusion 3,
     Flux) run as they would without the recording; processors, config, random state and hooks are as before once the
     block ends, also after an error. With guidance, the pass over the prompt is recorded, the unconditional one is not.
@@ -320,6 +316,13 @@ def record_diffusion(
     ------
     InputTypeError
         When it is no pipeline with a U-Net or transformer.
+
+    Examples
+    --------
+    >>> with record_diffusion(pipeline) as recording:
+    ...     image = pipeline("a cat on a red chair", num_inference_steps=2).images[0]
+    >>> recording.maps("cat").shape
+    (8, 8)
     """
     return DiffusionRecording(pipeline, keep, tokens)
 
