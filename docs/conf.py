@@ -18,6 +18,7 @@ html_copy_source = False
 
 add_module_names = False
 autodoc_typehints = "signature"
+maximum_signature_line_length = 88
 autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True}
 napoleon_google_docstring = False
