@@ -153,7 +153,8 @@ def limit_cache(nbytes: int, capture: Capture | None = None) -> int:
     """Say how much is kept of what was computed of a capture, to answer the same question again at once.
 
     Overviews, blocks of rows, statistics of heads and answers to the page are kept, those longest unused dropped first.
-    They never change what is read, and live no longer than their capture.
+    They never change what is read, and live no longer than their capture. A captured array that is changed in place is
+    not noticed: what was computed of it before is given again. Make a new capture of it, or keep nothing.
 
     Parameters
     ----------
