@@ -146,7 +146,7 @@ def a_large_reply_arrives_whole(host: Host) -> None:
     host.eventually("(w.query, w.key)", (1, 2))
     widget.wait()
     shown = exact(widget.inspector.locator("[data-weight]").first)
-    assert shown == pytest.approx(host.python.value("float(large.weights(0, 1, queries=1, keys=2))"), abs=1e-6)
+    assert shown == pytest.approx(host.python.value("float(large.weights(0, 1, queries=1, keys=2))"), abs=1e-7)
     host.python.run("w.capture = c")
     told(host, "13 tokens")
 

@@ -102,13 +102,13 @@ def test_memory_grows_with_the_text(read, move, causal, monkeypatch):
     monkeypatch.setattr(compute, "BLOCK_CELLS", 1 << 17)
     monkeypatch.setattr(mask, "BLOCK_CELLS", 1 << 17)
     taken = []
-    for n in (1024, 4096):
+    for n in (2048, 8192):
         c = drawn(n, move, causal=causal)
         with largest() as found:
             read(c, n)
         taken.append(found.nbytes)
     assert taken[1] < 6 * taken[0], "four times the text takes at most about four times the memory"
-    assert taken[1] < 4096 * 4096 / 4, "a sixteenth of the weights of the head"
+    assert taken[1] < 8192 * 8192 / 8, "a thirty-second of the weights of the head"
 
 
 def test_masks_of_groups_and_bands_never_hold_queries_by_keys(monkeypatch):

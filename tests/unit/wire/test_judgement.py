@@ -37,9 +37,11 @@ def test_links_give_the_share_of_pairs_that_do_as_well(causal_mask):
     assert np.all(np.diff(levels) >= 0)
     weights = ask(c, type="pair", query=6, key=2)
     for hit in analysis.find_heads(c, 6, 2, direction="forward", k=6):
-        weight = weights[hit.layer, hit.head]
-        # The pair that is asked about is one of them, and reaches its own weight but for rounding, as on the page.
-        share = ((levels >= weight - 2e-6).sum() - 1) / (len(levels) - 1)
+        # Read with all rows, as for the levels, to the last digit; the pair alone is summed in another order.
+        weight = c.weights(hit.layer, hit.head)[6, 2]
+        assert weights[hit.layer, hit.head] == pytest.approx(weight, abs=2e-7)
+        # The pair that is asked about is one of them, and reaches its own weight.
+        share = ((levels >= weight).sum() - 1) / (len(levels) - 1)
         assert share == pytest.approx(hit.share_as_good, abs=1e-9)
 
 
