@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import base64
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from attnscope.errors import InputError
 from attnscope.export.html import page_of
 from attnscope.export.logprobs_picture import LogprobsDrawing
 from attnscope.export.picture import FAINTEST_SCALE, rendered
 from attnscope.export.static import MOST_PAGE, SCALE, image, packed_text, standing_in
+from attnscope.export.writing import write
 from attnscope.wire.logprobs_pack import pack_logprobs
 
 if TYPE_CHECKING:
@@ -32,16 +31,12 @@ def save(texts: Sequence[TokenLogprobs], state: Mapping[str, Any], path: str | o
     InputError
         For another suffix.
     """
-    path = Path(path)
-    suffix = path.suffix.lower()
-    if suffix == ".html":
-        path.write_bytes(page(texts, state).encode())
-    elif suffix == ".svg":
-        path.write_text(drawing(texts, state).svg, encoding="utf-8")
-    elif suffix == ".png":
-        path.write_bytes(rendered(drawing(texts, state).svg))
-    else:
-        raise InputError(f"Cannot write {path.name!r}: the suffix decides what is written, .html, .png or .svg.")
+    write(
+        path,
+        html=lambda: page(texts, state),
+        svg=lambda: drawing(texts, state).svg,
+        png=lambda: rendered(drawing(texts, state).svg),
+    )
 
 
 def page(texts: Sequence[TokenLogprobs], state: Mapping[str, Any]) -> str:

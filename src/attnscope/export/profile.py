@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import base64
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from attnscope.errors import InputError
 from attnscope.export.html import page_of
 from attnscope.export.picture import rendered
 from attnscope.export.profile_picture import ProfileDrawing
 from attnscope.export.static import MOST_PAGE, SCALE, image, packed_text, standing_in
+from attnscope.export.writing import write
 from attnscope.wire.profile_pack import pack_profile
 
 if TYPE_CHECKING:
@@ -36,16 +35,12 @@ def save(
     InputError
         For another suffix.
     """
-    path = Path(path)
-    suffix = path.suffix.lower()
-    if suffix == ".html":
-        path.write_bytes(page(profile, state, texts).encode())
-    elif suffix == ".svg":
-        path.write_text(svg(profile, state), encoding="utf-8")
-    elif suffix == ".png":
-        path.write_bytes(rendered(svg(profile, state)))
-    else:
-        raise InputError(f"Cannot write {path.name!r}: the suffix decides what is written, .html, .png or .svg.")
+    write(
+        path,
+        html=lambda: page(profile, state, texts),
+        svg=lambda: svg(profile, state),
+        png=lambda: rendered(svg(profile, state)),
+    )
 
 
 def page(profile: HeadProfile, state: Mapping[str, Any], texts: Texts | None = None, most: int = MOST_STORED) -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from attnscope.errors import InputError
 from attnscope.export import picture
 from attnscope.export.html import page
+from attnscope.export.writing import write
 
 if TYPE_CHECKING:
     import os
@@ -49,17 +48,12 @@ def save(
     TooLargeError
         When a browser could not open a page of all of it.
     """
-    path = Path(path)
-    suffix = path.suffix.lower()
-    if suffix == ".html":
-        content = page(capture, state, other, megabytes=megabytes).encode()
-    elif suffix == ".svg":
-        content = drawn(capture, state, other).encode()
-    elif suffix == ".png":
-        content = picture.png(capture, compare=other, **shown(capture, state, other), scale=scale, most_bytes=None)
-    else:
-        raise InputError(f"Cannot write {path.name!r}: the suffix decides what is written, .html, .png or .svg.")
-    path.write_bytes(content)
+    write(
+        path,
+        html=lambda: page(capture, state, other, megabytes=megabytes),
+        svg=lambda: drawn(capture, state, other),
+        png=lambda: picture.png(capture, compare=other, **shown(capture, state, other), scale=scale, most_bytes=None),
+    )
 
 
 def drawn(capture: Capture, state: Mapping[str, Any], other: Capture | None = None) -> str:
